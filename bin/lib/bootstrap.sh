@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# Brings a checkout up on a machine that has nothing but Node.js >= 20 and npm. Sourced by bin/vmlan, bin/test and
+# bin/demo; safe to run twice, at the same time, from any folder, and on a read-only checkout that is already up.
+#
+#   bootstrap_node                      node_modules as package-lock.json says; its Node first in PATH
+#   bootstrap_tools CMD:PACKAGE...      Debian packages for the commands that are missing
+#   say / done_in / fail                progress on stderr
+#
+# Sets VMLAN_HOME, the root of the checkout. Written for bash 4.
+
+VMLAN_HOME=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P) || exit 1
+readonly MIN_NODE='22.18.0' # type stripping without a flag
+readonly MIN_NPM_NODE=20    # what npm itself needs here
+# ip, nft and dhclient live in sbin, which an ordinary user's PATH often lacks.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  shift
+  [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
+  exit 1
+}
+
+# run_quietly WHAT COMMAND...: one line before, its duration after, the command's own output only when it fails.
+run_quietly() {
+  local what=$1 log started=$SECONDS
+  shift
+  log=$(mktemp) || fail 'cannot create a temporary file'
+  printf '%s ... ' "$what" >&2
+  if "$@" >"$log" 2>&1 </dev/null; then
+    printf 'done (%d s)\n' "$((SECONDS - started))" >&2
+    rm -f -- "$log"
+    return 0
+  fi
+  printf 'failed\n' >&2
+  tail -n 40 -- "$log" >&2
+  rm -f -- "$log"
+  return 1
+}
+
+# What node_modules must match: the lock file, the manifests and the platform it was installed for.
+install_fingerprint() {
+  (
+    cd -- "$VMLAN_HOME" || exit 1
+    { uname -sm; cat package.json package-lock.json packages/*/package.json; } |
+      if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1
+  )
+}
+
+installed_fingerprint() { cat -- "$VMLAN_HOME/node_modules/.installed" 2>/dev/null; }
+
+npm_ci() { (cd -- "$VMLAN_HOME" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); }
+
+install_node_modules() {
+  command -v npm >/dev/null || fail 'npm is not installed' "Node.js >= $MIN_NPM_NODE with npm is the one thing needed beforehand:" \
+    'apt-get install nodejs npm'
+  local major
+  major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || fail 'node does not run' 'apt-get install nodejs npm'
+  [ "$major" -ge "$MIN_NPM_NODE" ] || fail "node is version $major; npm needs Node.js >= $MIN_NPM_NODE here"
+  mkdir -p -- "$VMLAN_HOME/.cache" 2>/dev/null && [ -w "$VMLAN_HOME" ] ||
+    fail "node_modules is missing or out of date, and $VMLAN_HOME is not writable" \
+      'run ./bin/vmlan --version once as the owner of the checkout'
+  (
+    # Two first runs at once: the second waits, then finds the work done.
+    ! command -v flock >/dev/null || flock 9
+    [ "$(installed_fingerprint)" != "$1" ] || exit 0
+    run_quietly 'installing Node.js packages (npm ci)' npm_ci || fail 'npm ci failed; its output is above'
+    printf '%s\n' "$1" >"$VMLAN_HOME/node_modules/.installed"
+  ) 9>"$VMLAN_HOME/.cache/bootstrap.lock"
+}
+
+bootstrap_node() {
+  local wanted
+  wanted=$(install_fingerprint) || fail "cannot read package-lock.json in $VMLAN_HOME"
+  [ "$(installed_fingerprint)" = "$wanted" ] || install_node_modules "$wanted" || exit 1
+  # npm must not run on the Node it is about to delete: this comes after npm ci.
+  PATH=$VMLAN_HOME/node_modules/.bin:$PATH
+  export PATH
+  node -e 'const [a, b] = [process.versions.node, process.argv[1]].map((v) => v.split(".").map(Number));
+    process.exit(a[0] > b[0] || (a[0] === b[0] && a[1] >= b[1]) ? 0 : 1)' "$MIN_NODE" ||
+    fail "Node.js >= $MIN_NODE is needed, this is $(node -v)" 'no prebuilt Node.js is pinned for this platform; install one'
+}
+
+# A package may be listed under several commands; each is named once.
+missing_packages() {
+  local pair
+  for pair in "$@"; do
+    command -v "${pair%%:*}" >/dev/null || printf '%s\n' "${pair#*:}"
+  done | sort -u
+}
+
+apt_install() {
+  local apt=("$@") packages=()
+  mapfile -t packages
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends)
+  # Package lists on a fresh machine are absent or stale: one refresh, then once more.
+  "${apt[@]}" "${install[@]}" "${packages[@]}" ||
+    { "${apt[@]}" apt-get -o DPkg::Lock::Timeout=300 update && "${apt[@]}" "${install[@]}" "${packages[@]}"; }
+}
+
+bootstrap_tools() {
+  local missing sudo=()
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  command -v apt-get >/dev/null || fail "these Debian packages, or your system's equivalents, are missing: ${missing[*]}"
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || fail "Debian packages are missing: ${missing[*]}" 'run once as root:' "  $line"
+    sudo=(sudo -n)
+  fi
+  install_packages() { printf '%s\n' "${missing[@]}" | apt_install "${sudo[@]}"; }
+  run_quietly "installing Debian packages: ${missing[*]}" install_packages || fail 'apt-get failed; its output is above' "$line"
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -eq 0 ] || fail "still missing after apt-get: ${missing[*]}"
+}
