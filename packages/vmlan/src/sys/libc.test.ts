@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as c from './constants.ts';
+import { openLibc } from './libc.ts';
+import { SockAddr } from './sockaddr.ts';
+
+const sys = openLibc({ arenaBytes: 4 << 20 });
+const addr = new SockAddr(sys.arena);
+test('a stream connection on loopback', () => {
+  assert.ok(sys.arena.base > 0 && sys.arena.base < 2 ** 31);
+  const l = sys.socket(c.AF_INET, c.SOCK_STREAM | c.SOCK_NONBLOCK, 0);
+  addr.setIpv4(0x7f000001, 0);
+  assert.equal(sys.bind(l, addr.off, addr.len), 0);
+  assert.equal(sys.listen(l, 5), 0);
+  assert.equal(sys.getsockname(l, addr.off), 0);
+  const s = sys.socket(c.AF_INET, c.SOCK_STREAM | c.SOCK_NONBLOCK, 0);
+  assert.equal(sys.connect(s, addr.off, 16), -c.EINPROGRESS);
+  const ep = sys.epollCreate();
+  assert.equal(sys.epollCtl(ep, c.EPOLL_CTL_ADD, s, c.EPOLLIN | c.EPOLLOUT | c.EPOLLET, -7), 0);
+  assert.equal(sys.epollWait(ep, 10, 1000), 1);
+  assert.equal(sys.eventMask(0), c.EPOLLOUT);
+  assert.equal(sys.eventData(0), -7);
+  const p = sys.accept(l, addr.off);
+  assert.ok(p > 0);
+  assert.equal(sys.addrLen(), 16);
+  assert.equal(sys.recv(s, 100, 10, 0), -c.EAGAIN);
+  sys.arena.u8.set([1, 2, 3], 200);
+  assert.equal(sys.send(s, 200, 3, 0), 3);
+  assert.equal(sys.recv(p, 300, 10, c.MSG_PEEK), 3);
+  assert.deepEqual([...sys.arena.u8.subarray(300, 303)], [1, 2, 3]);
+  assert.equal(sys.recv(p, 0, 3, c.MSG_TRUNC), 3);
+  assert.equal(sys.open('/nonexistent', 0), -c.ENOENT);
+  for (const fd of [l, s, p, ep]) assert.equal(sys.close(fd), 0);
+  assert.equal(sys.close(ep), -c.EBADF);
+});

@@ -1,0 +1,50 @@
+/**
+ * The arena's memory: one anonymous mapping, placed as low as the platform allows, seen as an ArrayBuffer.
+ *
+ * Zone: control (once at start-up).  An address below 2^31 is a small integer to the JavaScript engine, so `base + off`
+ * costs nothing to pass; x86-64 has MAP_32BIT for that (man 2 mmap), elsewhere free space below 4 GiB is probed, and
+ * only when there is none do addresses become doubles (exact below 2^53).  The mapping lives as long as the process.
+ */
+import type * as Koffi from 'koffi';
+import { VmlanError } from '../core/errors.ts';
+
+const PROT_READ_WRITE = 3;
+const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+const MAP_32BIT = 0x40;
+const MAP_FIXED_NOREPLACE = 0x100000;
+const FIRST_HINT = 0x1000_0000; // 256 MiB: above anything a non-PIE executable maps
+const HINT_STEP = 0x0800_0000; // 128 MiB
+const LOW_END = 2 ** 32;
+const ADDRESS_END = 2 ** 53; // beyond it a number is not exact; MAP_FAILED, (void *)-1, lies there too
+
+export interface LowMemory {
+  readonly buffer: ArrayBuffer;
+  /** Address of the first byte. */
+  readonly base: number;
+}
+
+type Mmap = (addr: number, bytes: number, prot: number, flags: number, fd: number, offset: number) => number | bigint;
+
+/** Throws VmlanError `exhausted` when the system gives no mapping of `bytes`. */
+export function mapLowMemory(koffi: typeof Koffi, bytes: number): LowMemory {
+  const libc = koffi.load(null);
+  const mmap: Mmap = libc.func('mmap', 'uint64', ['uint64', 'uint64', 'int', 'int', 'int', 'int64']);
+  const munmap: (addr: number, bytes: number) => number = libc.func('munmap', 'int', ['uint64', 'uint64']);
+  const place = (hint: number, flags: number): number =>
+    Number(mmap(hint, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NORESERVE | flags, -1, 0));
+
+  let base = process.arch === 'x64' ? place(0, MAP_32BIT) : ADDRESS_END;
+  for (let hint = FIRST_HINT; base >= ADDRESS_END && hint + bytes <= LOW_END; hint += HINT_STEP) {
+    const got = place(hint, MAP_FIXED_NOREPLACE);
+    // Linux before 4.17 takes the flag for a mere hint and may answer with another place.
+    if (got < ADDRESS_END && got + bytes > LOW_END) munmap(got, bytes);
+    else base = got;
+  }
+  if (base >= ADDRESS_END) base = place(0, 0);
+  if (base >= ADDRESS_END) {
+    throw new VmlanError('exhausted', `cannot map ${bytes} bytes of memory for packets`, {
+      hint: 'check the address-space limit: ulimit -v',
+    });
+  }
+  return { buffer: koffi.view(BigInt(base), bytes), base };
+}
