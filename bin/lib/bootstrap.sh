@@ -78,9 +78,10 @@ bootstrap_node() {
   # npm must not run on the Node it is about to delete: this comes after npm ci.
   PATH=$VMLAN_HOME/node_modules/.bin:$PATH
   export PATH
-  node -e 'const [a, b] = [process.versions.node, process.argv[1]].map((v) => v.split(".").map(Number));
-    process.exit(a[0] > b[0] || (a[0] === b[0] && a[1] >= b[1]) ? 0 : 1)' "$MIN_NODE" ||
-    fail "Node.js >= $MIN_NODE is needed, this is $(node -v)" 'no prebuilt Node.js is pinned for this platform; install one'
+  local version
+  version=$(node -v) || fail "node does not run on this platform; install Node.js >= $MIN_NODE"
+  [ "$(printf '%s\n' "$MIN_NODE" "${version#v}" | sort -V | head -n 1)" = "$MIN_NODE" ] ||
+    fail "Node.js >= $MIN_NODE is needed, this is $version" 'no prebuilt Node.js is pinned for this platform; install one'
 }
 
 # A package may be listed under several commands; each is named once.

@@ -1,0 +1,33 @@
+/**
+ * What a test needs from the machine. Each returns false after marking the test as skipped, with the reason, so that
+ * nothing is left out silently:  if (!needs(t, 'dig')) return;
+ *
+ * Zone: control.
+ */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+function executable(command: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+export function needs(t: TestContext, ...commands: readonly string[]): boolean {
+  const missing = commands.filter((command) => !executable(command));
+  if (missing.length > 0) t.skip(`not installed: ${missing.join(', ')}`);
+  return missing.length === 0;
+}
+
+/** Namespaces, TAP devices and other users' processes. */
+export function needsRoot(t: TestContext): boolean {
+  const root = process.getuid?.() === 0;
+  if (!root) t.skip('needs root');
+  return root;
+}

@@ -1,0 +1,220 @@
+/**
+ * Real guests under QEMU for tests: the tiny Linux of guest-image.ts with a command channel, and a machine without a
+ * disk or kernel whose firmware (iPXE) asks for an address. TCG unless VMLAN_TEST_ACCEL says otherwise: a guest boots
+ * in two seconds, and the result does not depend on the machine.
+ *
+ * Zone: control. A guest owns its QEMU process and its private folder; closing it removes both.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until, within } from './deadline.ts';
+import { GuestAgent, type CommandResult, type GuestLease } from './guest-agent.ts';
+import { guestImage, type GuestImage } from './guest-image.ts';
+
+export const QEMU = 'qemu-system-x86_64';
+const DEFAULT_MEMORY_MIB = 128; // 64 MiB panics, 96 MiB boots
+const BOOT_TIMEOUT_MS = 60_000;
+const KILL_AFTER_MS = 3000;
+
+export interface GuestOptions {
+  readonly name: string;
+  /** -netdev and -device arguments, complete with MAC address. */
+  readonly netArgs: readonly string[];
+  readonly memoryMib?: number;
+  /** false: eth0 comes up without an address. */
+  readonly dhcp?: boolean;
+  /** Runs QEMU behind this command, for example ['ip', 'netns', 'exec', NAME]; it must exec, not fork. */
+  readonly wrap?: readonly string[];
+}
+
+export interface BootFiles {
+  /** QEMU's end of the command channel: a unix socket that GuestAgent.connect takes. */
+  readonly agentSocket: string;
+  /** QEMU's -serial argument, for example `file:PATH`. */
+  readonly serial: string;
+}
+
+const accelerator = (): string => process.env['VMLAN_TEST_ACCEL'] ?? 'tcg';
+
+/** Machine, kernel and channels: everything but the network. For those who start QEMU some other way. */
+export function bootArgs(
+  image: GuestImage,
+  options: Pick<GuestOptions, 'name' | 'memoryMib' | 'dhcp'>,
+  files: BootFiles,
+): string[] {
+  const append = `console=ttyS0 reboot=t panic=-1 quiet mitigations=off nokaslr tsc=reliable guest.name=${options.name}`;
+  return [
+    ...['-M', `q35,accel=${accelerator()}`, '-cpu', 'max', '-m', String(options.memoryMib ?? DEFAULT_MEMORY_MIB)],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', files.serial],
+    ...['-kernel', image.kernel, '-initrd', image.initrd],
+    ...['-append', options.dhcp === false ? `${append} guest.dhcp=off` : append],
+    ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng0'],
+    ...['-chardev', `socket,id=agent,path=${files.agentSocket},server=on,wait=off`],
+    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent,name=agent'],
+  ];
+}
+
+/** One QEMU process with a private folder. */
+class Machine {
+  readonly folder: string;
+  readonly #process: ChildProcess;
+  #stderr = '';
+
+  private constructor(folder: string, child: ChildProcess) {
+    this.folder = folder;
+    this.#process = child;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr = (this.#stderr + text).slice(-4096)));
+  }
+
+  static async start(args: (folder: string) => readonly string[], wrap: readonly string[]): Promise<Machine> {
+    const folder = await mkdtemp(join(tmpdir(), 'vmlan-guest-'));
+    const [command = QEMU, ...rest] = [...wrap, QEMU, ...args(folder)];
+    const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const machine = new Machine(folder, child);
+    child.on('error', (error) => (machine.#stderr += error.message));
+    return machine;
+  }
+
+  get running(): boolean {
+    return this.#process.pid !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? -1;
+  }
+
+  serial(): Promise<string> {
+    return readFile(join(this.folder, 'serial'), 'latin1').catch(() => '');
+  }
+
+  /** What QEMU and the guest said, for the message of a failed test. */
+  async story(): Promise<string> {
+    return `${this.running ? 'QEMU runs' : 'QEMU has ended'}\n${this.#stderr}\n${(await this.serial()).slice(-2000)}`;
+  }
+
+  async close(): Promise<void> {
+    if (this.running) {
+      const gone = once(this.#process, 'exit');
+      this.#process.kill('SIGTERM');
+      await within('QEMU to end', KILL_AFTER_MS, gone).catch(async () => {
+        this.#process.kill('SIGKILL');
+        await gone;
+      });
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+export class QemuGuest implements AsyncDisposable {
+  readonly name: string;
+  readonly #machine: Machine;
+  readonly #agent: GuestAgent;
+
+  private constructor(name: string, machine: Machine, agent: GuestAgent) {
+    this.name = name;
+    this.#machine = machine;
+    this.#agent = agent;
+  }
+
+  /** Returns once the guest answers commands; its lease may still be on the way. */
+  static async boot(options: GuestOptions): Promise<QemuGuest> {
+    const image = await guestImage();
+    const machine = await Machine.start((folder) => {
+      const files = { agentSocket: join(folder, 'agent'), serial: `file:${join(folder, 'serial')}` };
+      return [...bootArgs(image, options, files), ...options.netArgs];
+    }, options.wrap ?? []);
+    try {
+      const agentSocket = join(machine.folder, 'agent');
+      await until('QEMU to start', BOOT_TIMEOUT_MS, () => existsSync(agentSocket) || !machine.running);
+      if (!machine.running) throw new Error('QEMU did not start');
+      const agent = await GuestAgent.connect(agentSocket);
+      await agent.sh('true', { timeoutMs: BOOT_TIMEOUT_MS });
+      return new QemuGuest(options.name, machine, agent);
+    } catch (error) {
+      const story = await machine.story();
+      await machine.close();
+      throw new Error(`guest ${options.name} did not boot: ${story}`, { cause: error });
+    }
+  }
+
+  get pid(): number {
+    return this.#machine.pid;
+  }
+
+  get running(): boolean {
+    return this.#machine.running;
+  }
+
+  run(script: string, options: { timeoutMs?: number } = {}): Promise<CommandResult> {
+    return this.#agent.run(script, options);
+  }
+
+  sh(script: string, options: { timeoutMs?: number } = {}): Promise<string> {
+    return this.#agent.sh(script, options);
+  }
+
+  async waitLease(timeoutMs?: number): Promise<GuestLease> {
+    try {
+      return await this.#agent.waitLease(timeoutMs);
+    } catch (error) {
+      throw new Error(`guest ${this.name} has no lease: ${await this.#machine.story()}`, { cause: error });
+    }
+  }
+
+  waitIpv6(timeoutMs?: number): Promise<string> {
+    return this.#agent.waitIpv6(timeoutMs);
+  }
+
+  console(): Promise<string> {
+    return this.#machine.serial();
+  }
+
+  async close(): Promise<void> {
+    this.#agent.close();
+    await this.#machine.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+export interface FirmwareBoot {
+  readonly address: string;
+  readonly netmask: string;
+  readonly gateway: string;
+  readonly console: string;
+}
+
+/** Boots a machine that has nothing but a network card, and waits until its iPXE firmware shows its lease. */
+export async function bootFirmware(
+  options: Pick<GuestOptions, 'netArgs' | 'wrap'> & { timeoutMs?: number },
+): Promise<FirmwareBoot> {
+  const machine = await Machine.start(
+    (folder) => [
+      // graphics=off sends the firmware's screen to the serial port.
+      ...['-M', `q35,accel=${accelerator()},graphics=off`, '-m', '64', '-nodefaults', '-no-user-config'],
+      ...['-display', 'none', '-boot', 'n', '-no-reboot', '-serial', `file:${join(folder, 'serial')}`],
+      ...options.netArgs,
+    ],
+    options.wrap ?? [],
+  );
+  try {
+    return await until('iPXE to get a lease', options.timeoutMs ?? BOOT_TIMEOUT_MS, async () => {
+      const console = await machine.serial();
+      const shown = /net0: ([\d.]+)\/([\d.]+) gw ([\d.]+)/.exec(console);
+      if (shown === null && !machine.running) throw new Error('QEMU has ended');
+      return shown === null
+        ? undefined
+        : { address: shown[1] ?? '', netmask: shown[2] ?? '', gateway: shown[3] ?? '', console };
+    });
+  } catch (error) {
+    throw new Error(`iPXE got no lease: ${await machine.story()}`, { cause: error });
+  } finally {
+    await machine.close();
+  }
+}
