@@ -1,0 +1,280 @@
+/**
+ * The route table of the HTTP API: method, path and the schemas of all that goes in and out.
+ *
+ * Zone: control.  The daemon's routes and the client are both made from this table.  Errors are problem+json
+ * (`Problem`).  `events` is the one route that answers a stream: server-sent events whose `data` is an `EventView`.
+ */
+import * as z from 'zod';
+import {
+  attachInputSchema,
+  detachInputSchema,
+  forwardInputSchema,
+  guestInputSchema,
+  guestPatchSchema,
+  idParamsSchema,
+  namedParamsSchema,
+  networkQuerySchema,
+  nothingSchema,
+  recordInputSchema,
+  shutdownInputSchema,
+} from './requests.ts';
+import type {
+  AttachInput,
+  DetachInput,
+  ForwardInput,
+  GuestInput,
+  GuestPatch,
+  IdParams,
+  NamedParams,
+  NetworkQuery,
+  Nothing,
+  RecordInput,
+  ShutdownInput,
+} from './requests.ts';
+import {
+  attachResultSchema,
+  eventViewSchema,
+  forwardViewSchema,
+  guestViewSchema,
+  healthViewSchema,
+  leaseViewSchema,
+  networkViewSchema,
+  recordViewSchema,
+  statusViewSchema,
+} from './views.ts';
+import type {
+  AttachResult,
+  EventView,
+  ForwardView,
+  GuestView,
+  HealthView,
+  LeaseView,
+  NetworkView,
+  RecordView,
+  StatusView,
+} from './views.ts';
+
+export interface Route<Params, Query, Body, Result> {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** `:name` and `:id` are replaced by the URI-encoded parameter. */
+  readonly path: string;
+  readonly summary: string;
+  /** Status of success: 200, 201 for what was created, 204 without a body. */
+  readonly status: 200 | 201 | 204;
+  readonly params: z.ZodType<Params, Params>;
+  readonly query: z.ZodType<Query, Query>;
+  /** `nothingSchema`: no body is sent. */
+  readonly body: z.ZodType<Body, Body>;
+  readonly result: z.ZodType<Result>;
+}
+
+export interface ApiRoutes {
+  readonly health: Route<Nothing, Nothing, Nothing, HealthView>;
+  readonly status: Route<Nothing, Nothing, Nothing, StatusView>;
+  readonly shutdown: Route<Nothing, Nothing, ShutdownInput, null>;
+  readonly listNetworks: Route<Nothing, Nothing, Nothing, readonly NetworkView[]>;
+  readonly getNetwork: Route<NamedParams, Nothing, Nothing, NetworkView>;
+  readonly startNetwork: Route<NamedParams, Nothing, Nothing, NetworkView>;
+  readonly stopNetwork: Route<NamedParams, Nothing, Nothing, NetworkView>;
+  readonly listLeases: Route<NamedParams, Nothing, Nothing, readonly LeaseView[]>;
+  readonly listGuests: Route<Nothing, NetworkQuery, Nothing, readonly GuestView[]>;
+  readonly createGuest: Route<Nothing, Nothing, GuestInput, GuestView>;
+  readonly getGuest: Route<NamedParams, Nothing, Nothing, GuestView>;
+  readonly updateGuest: Route<NamedParams, Nothing, GuestPatch, GuestView>;
+  readonly deleteGuest: Route<NamedParams, Nothing, Nothing, null>;
+  readonly attachGuest: Route<NamedParams, Nothing, AttachInput, AttachResult>;
+  readonly detachGuest: Route<NamedParams, Nothing, DetachInput, null>;
+  readonly listForwards: Route<Nothing, NetworkQuery, Nothing, readonly ForwardView[]>;
+  readonly createForward: Route<Nothing, Nothing, ForwardInput, ForwardView>;
+  readonly deleteForward: Route<IdParams, Nothing, Nothing, null>;
+  readonly listRecords: Route<Nothing, NetworkQuery, Nothing, readonly RecordView[]>;
+  readonly createRecord: Route<Nothing, Nothing, RecordInput, RecordView>;
+  readonly deleteRecord: Route<IdParams, Nothing, Nothing, null>;
+  readonly events: Route<Nothing, Nothing, Nothing, EventView>;
+}
+
+export type RouteName = keyof ApiRoutes;
+
+const none = { params: nothingSchema, query: nothingSchema, body: nothingSchema };
+const byName = { ...none, params: namedParamsSchema };
+const byId = { ...none, params: idParamsSchema };
+const byNetwork = { ...none, query: networkQuerySchema };
+const noResult = { status: 204, result: z.null() } as const;
+
+export const API_ROUTES: ApiRoutes = {
+  health: {
+    method: 'GET',
+    path: '/healthz',
+    summary: 'Whether the daemon answers',
+    status: 200,
+    ...none,
+    result: healthViewSchema,
+  },
+  status: {
+    method: 'GET',
+    path: '/v1/status',
+    summary: 'Everything at once',
+    status: 200,
+    ...none,
+    result: statusViewSchema,
+  },
+  shutdown: {
+    method: 'POST',
+    path: '/v1/shutdown',
+    summary: 'Stop the daemon and, unless told otherwise, the networks',
+    ...none,
+    body: shutdownInputSchema,
+    ...noResult,
+  },
+  listNetworks: {
+    method: 'GET',
+    path: '/v1/networks',
+    summary: 'All configured networks',
+    status: 200,
+    ...none,
+    result: z.array(networkViewSchema),
+  },
+  getNetwork: {
+    method: 'GET',
+    path: '/v1/networks/:name',
+    summary: 'One network',
+    status: 200,
+    ...byName,
+    result: networkViewSchema,
+  },
+  startNetwork: {
+    method: 'POST',
+    path: '/v1/networks/:name/start',
+    summary: 'Start a network; no change when it runs',
+    status: 200,
+    ...byName,
+    result: networkViewSchema,
+  },
+  stopNetwork: {
+    method: 'POST',
+    path: '/v1/networks/:name/stop',
+    summary: 'Stop a network; its guests lose their link',
+    status: 200,
+    ...byName,
+    result: networkViewSchema,
+  },
+  listLeases: {
+    method: 'GET',
+    path: '/v1/networks/:name/leases',
+    summary: 'The DHCP leases of a network',
+    status: 200,
+    ...byName,
+    result: z.array(leaseViewSchema),
+  },
+  listGuests: {
+    method: 'GET',
+    path: '/v1/guests',
+    summary: 'Registered and anonymous guests',
+    status: 200,
+    ...byNetwork,
+    result: z.array(guestViewSchema),
+  },
+  createGuest: {
+    method: 'POST',
+    path: '/v1/guests',
+    summary: 'Register a guest',
+    status: 201,
+    ...none,
+    body: guestInputSchema,
+    result: guestViewSchema,
+  },
+  getGuest: {
+    method: 'GET',
+    path: '/v1/guests/:name',
+    summary: 'One guest',
+    status: 200,
+    ...byName,
+    result: guestViewSchema,
+  },
+  updateGuest: {
+    method: 'PATCH',
+    path: '/v1/guests/:name',
+    summary: 'Change a NIC: link up or down, MAC, reserved address',
+    status: 200,
+    ...byName,
+    body: guestPatchSchema,
+    result: guestViewSchema,
+  },
+  deleteGuest: {
+    method: 'DELETE',
+    path: '/v1/guests/:name',
+    summary: 'Forget a guest; its links are cut',
+    ...byName,
+    ...noResult,
+  },
+  attachGuest: {
+    method: 'POST',
+    path: '/v1/guests/:name/attach',
+    summary: 'Open a link for a guest; starts the network and registers the guest where needed',
+    status: 200,
+    ...byName,
+    body: attachInputSchema,
+    result: attachResultSchema,
+  },
+  detachGuest: {
+    method: 'POST',
+    path: '/v1/guests/:name/detach',
+    summary: 'Close the links of a guest',
+    ...byName,
+    body: detachInputSchema,
+    ...noResult,
+  },
+  listForwards: {
+    method: 'GET',
+    path: '/v1/forwards',
+    summary: 'Port forwards',
+    status: 200,
+    ...byNetwork,
+    result: z.array(forwardViewSchema),
+  },
+  createForward: {
+    method: 'POST',
+    path: '/v1/forwards',
+    summary: 'Add a port forward',
+    status: 201,
+    ...none,
+    body: forwardInputSchema,
+    result: forwardViewSchema,
+  },
+  deleteForward: {
+    method: 'DELETE',
+    path: '/v1/forwards/:id',
+    summary: 'Remove a port forward; its connections end',
+    ...byId,
+    ...noResult,
+  },
+  listRecords: {
+    method: 'GET',
+    path: '/v1/records',
+    summary: 'DNS records',
+    status: 200,
+    ...byNetwork,
+    result: z.array(recordViewSchema),
+  },
+  createRecord: {
+    method: 'POST',
+    path: '/v1/records',
+    summary: 'Add a DNS record',
+    status: 201,
+    ...none,
+    body: recordInputSchema,
+    result: recordViewSchema,
+  },
+  deleteRecord: { method: 'DELETE', path: '/v1/records/:id', summary: 'Remove a DNS record', ...byId, ...noResult },
+  events: {
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'What happens, as server-sent events',
+    status: 200,
+    ...none,
+    result: eventViewSchema,
+  },
+};
+
+export * from './requests.ts';
+export * from './views.ts';
