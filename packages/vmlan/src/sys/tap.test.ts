@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { VmlanError } from '../core/errors.ts';
+import { Arena } from '../core/arena.ts';
+import { EACCES, EAGAIN, EBUSY, EINVAL, EIO, ENOENT, EPERM } from './constants.ts';
+import { openLibc } from './libc.ts';
+import type { Sys } from './sys.ts';
+import { openTap, VNET_HDR_LEN } from './tap.ts';
+
+/** A table where every call succeeds but the ones told to fail; keeps the ioctls it saw. */
+function scripted(fails: { open?: number; ioctl?: Record<number, number> }): {
+  sys: Sys;
+  seen: number[];
+  closed: number[];
+} {
+  const seen: number[] = [];
+  const closed: number[] = [];
+  const sys = {
+    arena: new Arena(new ArrayBuffer(4096)),
+    open: () => (fails.open === undefined ? 7 : -fails.open),
+    ioctl: (_fd: number, request: number, _off: number, value: number) => {
+      seen.push(request === TUNSETOFFLOAD ? value : request);
+      const errno = fails.ioctl?.[request];
+      return errno === undefined || (request === TUNSETOFFLOAD && value < 0x20) ? 0 : -errno;
+    },
+    close: (fd: number) => closed.push(fd),
+  };
+  return { sys: sys as unknown as Sys, seen, closed };
+}
+
+const TUNSETIFF = 0x400454ca;
+const TUNSETOFFLOAD = 0x400454d0;
+const TUNSETVNETHDRSZ = 0x400454d8;
+const SIOCSIFHWADDR = 0x8924;
+const MAC = '02:00:00:00:00:01';
+
+describe('errors name the cause and the fix', () => {
+  const table: { name: string; fails: Parameters<typeof scripted>[0]; code: string; text: RegExp; hint?: RegExp }[] = [
+    { name: 'no device', fails: { open: ENOENT }, code: 'unsupported', text: /missing/, hint: /modprobe tun/ },
+    { name: 'device closed to us', fails: { open: EACCES }, code: 'not-permitted', text: /may not/, hint: /chmod 666/ },
+    { name: 'device in trouble', fails: { open: EIO }, code: 'unavailable', text: /errno 5/ },
+    { name: 'name taken', fails: { ioctl: { [TUNSETIFF]: EBUSY } }, code: 'conflict', text: /"tap9" exists already/ },
+    { name: 'no capability', fails: { ioctl: { [TUNSETIFF]: EPERM } }, code: 'not-permitted', text: /CAP_NET_ADMIN/ },
+    { name: 'odd failure', fails: { ioctl: { [TUNSETIFF]: EIO } }, code: 'unavailable', text: /creating .* errno 5/ },
+    { name: 'header size', fails: { ioctl: { [TUNSETVNETHDRSZ]: EIO } }, code: 'unavailable', text: /VNETHDRSZ/ },
+    { name: 'address', fails: { ioctl: { [SIOCSIFHWADDR]: EIO } }, code: 'unavailable', text: /MAC address/ },
+  ];
+  for (const { name, fails, code, text, hint } of table) {
+    test(name, () => {
+      const { sys, closed } = scripted(fails);
+      assert.throws(
+        () => openTap(sys, { name: 'tap9', mac: MAC }),
+        (error: unknown) =>
+          error instanceof VmlanError &&
+          error.code === code &&
+          text.test(error.message) &&
+          (hint?.test(error.hint ?? '') ?? true),
+      );
+      assert.deepEqual(closed, fails.open === undefined ? [7] : []);
+    });
+  }
+});
+
+test('a name that is too long and a MAC that is none are refused', () => {
+  const { sys, closed } = scripted({});
+  assert.throws(() => openTap(sys, { name: 'x'.repeat(16), mac: MAC }), /1 to 15 bytes/);
+  assert.throws(() => openTap(sys, { name: 'tap9', mac: 'zz:0:0:0:0:1' }), /not a MAC/);
+  assert.deepEqual(closed, [7, 7]);
+});
+
+test('UDP segmentation is left out where the kernel has none', () => {
+  const { sys, seen } = scripted({ ioctl: { [TUNSETOFFLOAD]: EINVAL } });
+  assert.equal(openTap(sys, { name: 'tap9', mac: MAC, udpSegmentation: true }), 7);
+  assert.deepEqual(seen, [TUNSETIFF, TUNSETVNETHDRSZ, 0x6f, 0x0f, SIOCSIFHWADDR]);
+});
+
+const root = process.getuid?.() === 0;
+describe('a real interface', { skip: root ? false : 'needs root' }, () => {
+  const name = `vmlt${process.pid % 100000}`;
+  const sys = openLibc({ arenaBytes: 1 << 18 });
+  const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+  let fd = -1;
+  before(() => {
+    fd = openTap(sys, { name, mac: '02:00:5e:00:53:01', udpSegmentation: true });
+  });
+  after(() => sys.close(fd));
+
+  test('has its MAC address and takes frames behind a 12-byte header', () => {
+    const [link] = JSON.parse(ip('-j', 'link', 'show', 'dev', name)) as [{ address: string }];
+    assert.equal(link.address, '02:00:5e:00:53:01');
+    ip('link', 'set', 'dev', name, 'up');
+    const buffer = sys.arena.alloc(4096);
+    assert.ok(sys.read(fd, buffer, 4096) >= -EAGAIN);
+    sys.arena.u8.fill(0, buffer, buffer + VNET_HDR_LEN + 60);
+    assert.equal(sys.write(fd, buffer, VNET_HDR_LEN + 60), VNET_HDR_LEN + 60);
+  });
+
+  test('is not joined by a second one of its name', () => {
+    assert.throws(() => openTap(sys, { name, mac: MAC }), /exists already/);
+  });
+
+  test('goes when its descriptor is closed', () => {
+    const other = `${name}b`;
+    sys.close(openTap(sys, { name: other, mac: MAC }));
+    assert.throws(() => execFileSync('ip', ['link', 'show', 'dev', other], { stdio: 'ignore' }));
+  });
+});
