@@ -7,60 +7,31 @@
  *   emit    finish(sum(v, o, len, pseudo4(src, dst, proto, len)))      with the checksum field zero
  *   verify  fold(sum(v, o, len, pseudo4(src, dst, proto, len))) === VALID
  *
- * Speed: the range is read through a Uint16Array over the view's *whole* buffer (the view's byteOffset is respected), in
- * host byte order, and the folded result is swapped once: the sum does not depend on byte order (RFC 1071 §2 (B)). An odd
- * start is as fast as an even one: its words straddle ours, which is the same swap once more.
- * The arrays of the two buffers used last (arena and one other) are cached at module level by buffer identity, so these
- * two buffers are kept alive; buffers are assumed not to be detached or resized while in use.
+ * Speed: 32 bits at a time in little-endian order, the folded result swapped once: the sum does not depend on byte order
+ * (RFC 1071 §2 (B)). Reading through the DataView needs neither alignment nor an array kept per buffer, and measured as
+ * fast as an unrolled loop over a Uint32Array (about 6 GB/s), ahead of it for headers.
  */
 
 /** What a verified sum folds to. */
 export const VALID = 0xffff;
 
-const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-
-let recentBuffer: ArrayBufferLike = new ArrayBuffer(0);
-let recentWords: Uint16Array = new Uint16Array(recentBuffer);
-let olderBuffer: ArrayBufferLike = recentBuffer;
-let olderWords: Uint16Array = recentWords;
-
-function wordsOf(buffer: ArrayBufferLike): Uint16Array {
-  if (buffer === recentBuffer) return recentWords;
-  const words = buffer === olderBuffer ? olderWords : new Uint16Array(buffer, 0, buffer.byteLength >>> 1);
-  olderBuffer = recentBuffer;
-  olderWords = recentWords;
-  recentBuffer = buffer;
-  recentWords = words;
-  return words;
-}
-
-/** Unfolded sum of `len` bytes at `off`, plus `initial`; `len` up to 128 KiB. */
+/** Unfolded sum of `len` bytes at `off`, plus `initial`. `len` is at most 128 KiB: the accumulators take 32768 words each. */
 export function sum(v: DataView, off: number, len: number, initial: number = 0): number {
-  if (len <= 0) return initial;
-  const start = v.byteOffset + off;
-  const odd = start & 1;
-  // An odd start contributes its first byte as a high byte; what follows is aligned, with high and low exchanged.
-  const edge = odd === 0 ? 0 : v.getUint8(off) << 8;
-  const from = (start + odd) >>> 1;
-  const to = (start + len) >>> 1;
-  let total = fold(sumWords(wordsOf(v.buffer), from, to));
-  if (LITTLE_ENDIAN === (odd === 0)) total = ((total & 0xff) << 8) | (total >>> 8);
-  // A byte left over at the end: high byte of a last word when the length is odd, else the low one.
-  const rest = ((start + len) & 1) === 0 ? 0 : v.getUint8(off + len - 1) << ((len & 1) << 3);
-  return initial + fold(edge + total + rest);
-}
-
-/** Two int32 accumulators: each takes 32768 words of 0xffff without overflow. */
-function sumWords(words: Uint16Array, from: number, to: number): number {
-  let a = 0;
-  let b = 0;
-  let i = from;
-  for (const end = to - 7; i < end; i += 8) {
-    a = (a + words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!) | 0;
-    b = (b + words[i + 4]! + words[i + 5]! + words[i + 6]! + words[i + 7]!) | 0;
+  let low = 0;
+  let high = 0;
+  let p = off;
+  for (const end = off + (len & ~3); p < end; p += 4) {
+    const word = v.getInt32(p, true);
+    low = (low + (word & 0xffff)) | 0;
+    high = (high + (word >>> 16)) | 0;
   }
-  for (; i < to; i++) a = (a + words[i]!) | 0;
-  return a + b;
+  if ((len & 2) !== 0) {
+    low += v.getUint16(p, true);
+    p += 2;
+  }
+  if ((len & 1) !== 0) low += v.getUint8(p); // the missing byte counts as zero
+  const total = fold(low + high);
+  return initial + (((total & 0xff) << 8) | (total >>> 8));
 }
 
 /** One's complement fold of a sum below 2^32 to 16 bits; only a sum of zero folds to zero. */
