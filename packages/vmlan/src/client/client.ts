@@ -1,0 +1,122 @@
+/**
+ * A thin typed client of the daemon's HTTP API, over its unix socket or loopback TCP.
+ *
+ * Zone: control.  `call` follows the route table of model/api.ts; failures are VmlanErrors whose code gives the exit
+ * code.  Answers are trusted, not validated: they come from the owner's own daemon.
+ *
+ *     const client = new Client(resolveEndpoint(undefined, process.env, process.getuid()));
+ *     const guest = await client.call('getGuest', { params: { name: 'web' } });
+ */
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { ApiRoutes, EventView, Nothing, Route, RouteName } from '../model/api.ts';
+import { describeEndpoint } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import { VmlanError, errorFromResponse, errorFromTransport } from './errors.ts';
+import { readEvents } from './event-stream.ts';
+import { requestLine } from './routes.ts';
+
+/** Silence of this length ends a request; attaching to a network that has to start is the slowest. */
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+type Part<Key extends string, Value> = [Value] extends [Nothing] ? object : Readonly<Record<Key, Value>>;
+
+/** What a route wants: parameters, query and body, each only where the route has it. */
+export type RequestOf<K extends RouteName> =
+  ApiRoutes[K] extends Route<infer Params, infer Query, infer Body, unknown>
+    ? Part<'params', Params> & Partial<Part<'query', Query>> & Part<'body', Body>
+    : never;
+
+export type ResultOf<K extends RouteName> =
+  ApiRoutes[K] extends Route<infer _Params, infer _Query, infer _Body, infer Result> ? Result : never;
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
+interface AnyRequest {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+}
+
+export class Client {
+  readonly endpoint: Endpoint;
+
+  constructor(endpoint: Endpoint) {
+    this.endpoint = endpoint;
+  }
+
+  async call<K extends RouteName>(
+    name: K,
+    ...[input, options]: object extends RequestOf<K>
+      ? [input?: RequestOf<K>, options?: CallOptions]
+      : [input: RequestOf<K>, options?: CallOptions]
+  ): Promise<ResultOf<K>> {
+    const response = await this.#send(name, (input ?? {}) as AnyRequest, options ?? {});
+    const text = await readText(response);
+    return (text === '' ? null : parseBody(text)) as ResultOf<K>;
+  }
+
+  /** What happens from now on, until the signal aborts or the daemon ends. */
+  async *events(signal?: AbortSignal): AsyncGenerator<EventView, void, undefined> {
+    const response = await this.#send('events', {}, { signal, timeoutMs: 0 });
+    try {
+      for await (const data of readEvents(response)) yield JSON.parse(data) as EventView;
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+    } finally {
+      response.destroy();
+    }
+  }
+
+  /** Resolves with a response of status 2xx whose body is still unread. */
+  async #send(name: RouteName, input: AnyRequest, options: CallOptions): Promise<IncomingMessage> {
+    const { method, path } = requestLine(name, input.params ?? {}, input.query ?? {});
+    const body = input.body === undefined ? undefined : JSON.stringify(input.body);
+    const where = describeEndpoint(this.endpoint);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = request({
+        ...address(this.endpoint),
+        agent: false,
+        method,
+        path,
+        headers:
+          body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+      outgoing.once('response', resolve);
+      outgoing.on('error', (error) => reject(isOurs(error) ? error : errorFromTransport(error, where)));
+      outgoing.setTimeout(timeoutMs, () => {
+        outgoing.destroy(new VmlanError('timeout', `the vmlan daemon at ${where} did not answer in ${timeoutMs} ms`));
+      });
+      outgoing.end(body);
+    });
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    throw errorFromResponse(status, await readText(response));
+  }
+}
+
+const isOurs = (error: Error): boolean => error instanceof VmlanError || error.name === 'AbortError';
+
+function address(endpoint: Endpoint): { socketPath: string } | { host: string; port: number } {
+  return endpoint.kind === 'unix' ? { socketPath: endpoint.path } : { host: endpoint.hostname, port: endpoint.port };
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  response.setEncoding('utf8');
+  let text = '';
+  for await (const chunk of response) text += chunk as string;
+  return text;
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new VmlanError('internal', 'the daemon sent an answer that is not JSON', { cause });
+  }
+}

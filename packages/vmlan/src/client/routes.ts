@@ -1,0 +1,44 @@
+/**
+ * Method and path of every route, without the schemas: the client stays free of the validator and starts fast.
+ *
+ * Zone: control.  routes.test.ts keeps this table equal to model/api.ts, and the type keeps it complete.
+ */
+import type { RouteName } from '../model/api.ts';
+
+export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
+  health: 'GET /healthz',
+  status: 'GET /v1/status',
+  shutdown: 'POST /v1/shutdown',
+  listNetworks: 'GET /v1/networks',
+  getNetwork: 'GET /v1/networks/:name',
+  startNetwork: 'POST /v1/networks/:name/start',
+  stopNetwork: 'POST /v1/networks/:name/stop',
+  listLeases: 'GET /v1/networks/:name/leases',
+  listGuests: 'GET /v1/guests',
+  createGuest: 'POST /v1/guests',
+  getGuest: 'GET /v1/guests/:name',
+  updateGuest: 'PATCH /v1/guests/:name',
+  deleteGuest: 'DELETE /v1/guests/:name',
+  attachGuest: 'POST /v1/guests/:name/attach',
+  detachGuest: 'POST /v1/guests/:name/detach',
+  listForwards: 'GET /v1/forwards',
+  createForward: 'POST /v1/forwards',
+  deleteForward: 'DELETE /v1/forwards/:id',
+  listRecords: 'GET /v1/records',
+  createRecord: 'POST /v1/records',
+  deleteRecord: 'DELETE /v1/records/:id',
+  events: 'GET /v1/events',
+};
+
+/** `GET /v1/guests/:name` with its parameters and query filled in. */
+export function requestLine(
+  name: RouteName,
+  params: Readonly<Record<string, string>>,
+  query: Readonly<Record<string, string | undefined>>,
+): { readonly method: string; readonly path: string } {
+  const [method = '', pattern = ''] = ROUTE_LINES[name].split(' ');
+  const path = pattern.replaceAll(/:(\w+)/g, (_match, key: string) => encodeURIComponent(params[key] ?? ''));
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, value);
+  return { method, path: search.size === 0 ? path : `${path}?${search.toString()}` };
+}
