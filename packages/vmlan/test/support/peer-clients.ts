@@ -1,0 +1,210 @@
+/**
+ * The clients that tests run inside a guest's namespace; each returns what it saw as plain data. They run in a process of
+ * their own (peer.ts); tests call them through peers.ts.
+ *
+ * Zone: control.
+ */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { within } from './deadline.ts';
+import { digestOf, knownDigest, knownStream, type Digest } from './peer-stream.ts';
+
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Outcome {
+  /** The error's code (ECONNREFUSED, EHOSTUNREACH, ECONNRESET …), or null when all went well. */
+  readonly errno: string | null;
+  readonly ms: number;
+}
+
+export interface Tally {
+  readonly ok: number;
+  readonly failed: number;
+  /** How often each error came. */
+  readonly errors: Readonly<Record<string, number>>;
+  readonly ms: number;
+}
+
+const UDP_PATIENCE_MS = 5000;
+
+const errnoOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
+
+async function open(target: Target & { localPort?: number }): Promise<Socket> {
+  const socket = connect({ ...target, allowHalfOpen: true, autoSelectFamily: false });
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function repeat(count: number, parallel: number, once_: (index: number) => Promise<void>): Promise<Tally> {
+  const started = performance.now();
+  const errors: Record<string, number> = {};
+  let ok = 0;
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      try {
+        await once_(next++);
+        ok++;
+      } catch (error) {
+        const errno = errnoOf(error);
+        errors[errno] = (errors[errno] ?? 0) + 1;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(parallel, count) }, worker));
+  return { ok, failed: count - ok, errors, ms: performance.now() - started };
+}
+
+function get(url: string, agent: Agent): Promise<Digest> {
+  return new Promise((resolve, reject) => {
+    request(url, { agent }, (response) => {
+      if (response.statusCode === 200) resolve(digestOf(response));
+      else reject(new Error(`HTTP ${response.statusCode ?? 0}`));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+/** One client call per key: the argument is what peers.ts sends, the result what it gets back. */
+export const clients = {
+  /** Connects, waits until the server has closed or reset, and says how it ended. */
+  async connect(target: Target): Promise<Outcome> {
+    const started = performance.now();
+    const outcome = (errno: string | null): Outcome => ({ errno, ms: performance.now() - started });
+    try {
+      const socket = await open(target);
+      socket.end();
+      await digestOf(socket);
+      return outcome(null);
+    } catch (error) {
+      return outcome(errnoOf(error));
+    }
+  },
+
+  /** All that the server sends by itself. */
+  async download(target: Target): Promise<Digest & { ms: number }> {
+    const started = performance.now();
+    const socket = await open(target);
+    const digest = await digestOf(socket);
+    socket.end();
+    return { ...digest, ms: performance.now() - started };
+  },
+
+  /** Sends the known stream to a sink, ends its half, and returns the sink's digest. */
+  async upload({ bytes, ...target }: Target & { bytes: number }): Promise<Digest & { ms: number }> {
+    const started = performance.now();
+    const socket = await open(target);
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
+    const ended = once(socket, 'end');
+    await pipeline(knownStream(bytes), socket);
+    await ended;
+    return { ...(JSON.parse(answer) as Digest), ms: performance.now() - started };
+  },
+
+  /** Sends `text`, ends its half, and returns everything the server sent, before and after. */
+  async converse({ text, ...target }: Target & { text: string }): Promise<string> {
+    const socket = await open(target);
+    socket.end(text);
+    let answer = '';
+    for await (const chunk of socket.setEncoding('utf8')) answer += String(chunk);
+    return answer;
+  },
+
+  http({
+    url,
+    count,
+    parallel,
+    keepAlive,
+  }: {
+    url: string;
+    count: number;
+    parallel: number;
+    keepAlive: boolean;
+  }): Promise<Tally> {
+    const agent = new Agent({ keepAlive, maxSockets: parallel });
+    return repeat(count, parallel, async () => void (await get(url, agent))).finally(() => agent.destroy());
+  },
+
+  /** One connection after the other (or `parallel` side by side) to an echo server, each sending and comparing 1 KiB. */
+  echoes({ count, parallel, ...target }: Target & { count: number; parallel: number }): Promise<Tally> {
+    return repeat(count, parallel, async (index) => {
+      const text = `${index} `.padEnd(1024, 'x');
+      if ((await clients.converse({ ...target, text })) !== text) throw new Error('the echo differs');
+    });
+  },
+
+  /** `count` connections that are all open at the same time before the first is used. */
+  async crowd({ count, ...target }: Target & { count: number }): Promise<Tally> {
+    const sockets: Socket[] = [];
+    const opening = await repeat(count, 64, async () => void sockets.push(await open(target)));
+    if (opening.failed > 0) return opening;
+    return repeat(count, count, async (index) => {
+      const socket = sockets[index];
+      if (socket === undefined) throw new Error('no socket');
+      socket.end(`${index}`);
+      let answer = '';
+      for await (const chunk of socket.setEncoding('utf8')) answer += String(chunk);
+      if (answer !== `${index}`) throw new Error('the echo differs');
+    });
+  },
+
+  /** `flows` sockets, each sending `count` datagrams of `size` bytes to an echo server, one at a time. */
+  async udp({
+    flows,
+    count,
+    size,
+    ...target
+  }: Target & { flows: number; count: number; size: number }): Promise<Tally> {
+    const type = target.host.includes(':') ? 'udp6' : 'udp4';
+    return repeat(flows, flows, async (flow) => {
+      const socket = createSocket({ type, recvBufferSize: 1 << 20, sendBufferSize: 1 << 20 });
+      try {
+        socket.connect(target.port, target.host);
+        await once(socket, 'connect');
+        for (let i = 0; i < count; i++) {
+          const sent = Buffer.alloc(size, (flow * 31 + i) & 0xff);
+          if (!(await datagram(socket, sent)).equals(sent)) throw new Error('the echo differs');
+        }
+      } finally {
+        socket.close();
+      }
+    });
+  },
+
+  /** One datagram and its answer, or the error that ICMP brought. */
+  async datagram({ text, ...target }: Target & { text: string }): Promise<Outcome & { answer: string }> {
+    const started = performance.now();
+    const socket = createSocket(target.host.includes(':') ? 'udp6' : 'udp4');
+    try {
+      socket.connect(target.port, target.host);
+      await once(socket, 'connect');
+      const answer = await datagram(socket, Buffer.from(text));
+      return { errno: null, answer: answer.toString(), ms: performance.now() - started };
+    } catch (error) {
+      return { errno: errnoOf(error), answer: '', ms: performance.now() - started };
+    } finally {
+      socket.close();
+    }
+  },
+
+  digest({ bytes }: { bytes: number }): Promise<Digest> {
+    return Promise.resolve(knownDigest(bytes));
+  },
+};
+
+async function datagram(socket: UdpSocket, message: Buffer): Promise<Buffer> {
+  const answer = once(socket, 'message');
+  socket.send(message, (error) => error !== null && socket.emit('error', error));
+  const [received] = (await within('a datagram back', UDP_PATIENCE_MS, answer)) as [Buffer];
+  return received;
+}
+
+export type Clients = typeof clients;

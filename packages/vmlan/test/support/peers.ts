@@ -1,0 +1,60 @@
+/**
+ * Servers and clients in namespaces, as tests use them:
+ *
+ *   await using web = await serve(lab.internet, [{ kind: 'http', port: 80 }]);
+ *   const { ok } = await client(guest, 'http', { url: 'http://web.test/', count: 100, parallel: 10, keepAlive: true });
+ *
+ * Zone: control.
+ */
+import { join } from 'node:path';
+import type { Namespace, NamespaceRunOptions } from './netns.ts';
+import type { Clients } from './peer-clients.ts';
+import type { ServerSpec } from './peer-servers.ts';
+import type { Process } from './process.ts';
+
+const PROGRAM = join(import.meta.dirname, 'peer.ts');
+const NODE = [process.execPath, '--disable-warning=ExperimentalWarning', PROGRAM];
+const CLIENT_TIMEOUT_MS = 120_000;
+
+export class Peers implements AsyncDisposable {
+  /** In the order of the specs. */
+  readonly ports: readonly number[];
+  readonly process: Process;
+
+  constructor(process: Process, ports: readonly number[]) {
+    this.process = process;
+    this.ports = ports;
+  }
+
+  get port(): number {
+    return this.ports[0] ?? 0;
+  }
+
+  /** Lets `stalled` servers read. */
+  resume(): void {
+    this.process.write('resume\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.stop();
+  }
+}
+
+/** Returns when every server listens. */
+export async function serve(namespace: Namespace, specs: readonly ServerSpec[]): Promise<Peers> {
+  const child = namespace.start([...NODE, 'serve', JSON.stringify(specs)]);
+  const [, ports = '[]'] = await child.waitFor(/^listening (\[.*\])$/m);
+  return new Peers(child, JSON.parse(ports) as number[]);
+}
+
+/** Runs one client to its end; what it throws, this throws. */
+export async function client<K extends keyof Clients>(
+  namespace: Namespace,
+  name: K,
+  argument: Parameters<Clients[K]>[0],
+  options: NamespaceRunOptions = {},
+): Promise<Awaited<ReturnType<Clients[K]>>> {
+  const argv = [...NODE, 'client', name, JSON.stringify(argument)];
+  const stdout = await namespace.output(argv, { timeoutMs: CLIENT_TIMEOUT_MS, ...options });
+  return JSON.parse(stdout) as Awaited<ReturnType<Clients[K]>>;
+}
