@@ -28,6 +28,7 @@ export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
+export const SO_PEERCRED = 17;
 export const SO_PEEK_OFF = 42;
 export const IP_TTL = 2;
 export const IP_RECVERR = 11;
@@ -45,6 +46,11 @@ export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 export const TCP_INFO = 11;
 export const TCP_QUICKACK = 12;
+
+export const IP_PMTUDISC_DO = 2;
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
