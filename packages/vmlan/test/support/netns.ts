@@ -130,6 +130,14 @@ export class Namespace {
     });
   }
 
+  /** A client that asks before this address has passed DAD finds no socket to ask with. */
+  waitForLinkLocal(device: string, timeoutMs = 10_000): Promise<true> {
+    return until(`a link-local address on ${device} in ${this.name}`, timeoutMs, async () => {
+      const text = await this.ip('-6', 'addr', 'show', 'dev', device, 'scope', 'link', '-tentative');
+      return text.includes('inet6');
+    });
+  }
+
   waitForLink(device: string, timeoutMs = 10_000): Promise<true> {
     return until(`${device} in ${this.name}`, timeoutMs, async () => {
       const { code } = await run(['ip', '-n', this.name, 'link', 'show', 'dev', device]);
