@@ -1,0 +1,94 @@
+/**
+ * Guests and their NICs as the control plane keeps them, and the MAC addresses it gives them.
+ *
+ * Zone: control.
+ */
+import * as z from 'zod';
+import { guestNameSchema, macSchema, networkNameSchema } from './names.ts';
+import { macFrom } from './resolve.ts';
+import { ATTACH_KINDS } from './views.ts';
+import type { AttachKind } from './views.ts';
+
+/** Names that mean the gateway or the host in DNS. */
+export const RESERVED_GUEST_NAMES: readonly string[] = ['host', 'gateway', 'dns', 'localhost', 'lima', 'vmlan'];
+/** QEMU's own prefix, which is what people expect of a virtual card. */
+const GUEST_MAC_PREFIX = '52:54:00';
+const MAX_MAC_TRIES = 64;
+export const MAX_NICS_PER_GUEST = 16;
+
+export interface StoredNetns {
+  readonly pid: number | null;
+  readonly path: string | null;
+  readonly interface: string;
+  readonly configure: boolean;
+  /** Inode of the namespace when it was attached, so that another one under the same pid or path is not taken for it. */
+  readonly inode: number | null;
+}
+
+export interface StoredAttachment {
+  readonly kind: AttachKind;
+  /** `qemu-socket-tcp`: kept, so that QEMU finds it again. */
+  readonly port: number | null;
+  readonly netns: StoredNetns | null;
+}
+
+export interface StoredNic {
+  readonly index: number;
+  readonly network: string;
+  readonly mac: string;
+  readonly ip: string | null;
+  readonly connected: boolean;
+  readonly attachment: StoredAttachment | null;
+}
+
+export interface StoredGuest {
+  readonly name: string;
+  readonly nics: readonly StoredNic[];
+}
+
+const storedNetnsSchema: z.ZodType<StoredNetns> = z.object({
+  pid: z.int().nullable(),
+  path: z.string().nullable(),
+  interface: z.string(),
+  configure: z.boolean(),
+  inode: z.number().nullable(),
+});
+
+const storedAttachmentSchema: z.ZodType<StoredAttachment> = z.object({
+  kind: z.enum(ATTACH_KINDS),
+  port: z.int().nullable(),
+  netns: storedNetnsSchema.nullable(),
+});
+
+export const storedGuestSchema: z.ZodType<StoredGuest> = z.object({
+  name: guestNameSchema,
+  nics: z
+    .array(
+      z.object({
+        index: z.int().min(0),
+        network: networkNameSchema,
+        mac: macSchema,
+        ip: z.ipv4().nullable(),
+        connected: z.boolean(),
+        attachment: storedAttachmentSchema.nullable(),
+      }),
+    )
+    .max(MAX_NICS_PER_GUEST),
+});
+
+/** `GUEST/INDEX`, what leases hang on. */
+export const nicKey = (guest: string, index: number): string => `${guest}/${index}`;
+
+/** Always the same MAC for the same NIC on the same machine; the next one when another NIC has it. */
+export function deriveMac(
+  identify: (text: string) => Uint8Array,
+  network: string,
+  key: string,
+  isTaken: (mac: string) => boolean,
+): string | null {
+  for (let attempt = 0; attempt < MAX_MAC_TRIES; attempt++) {
+    const mac = macFrom(GUEST_MAC_PREFIX, identify(`nic/${network}/${key}/${attempt}`));
+    if (!isTaken(mac)) return mac;
+  }
+  return null;
+}
