@@ -86,6 +86,14 @@ export function check(v: DataView, o: number, avail: number): Verdict {
   return isFragment(v, o) ? checkFragment(v, o) : OK;
 }
 
+/** For the packet that an ICMP error quotes: a whole header is there; it may be cut behind it, and its TTL and sums have aged. */
+export function checkQuoted(v: DataView, o: number, avail: number): Verdict {
+  if (avail < MIN_HEADER_LEN) return TOO_SHORT;
+  if (v.getUint8(o + VERSION_IHL) >>> 4 !== 4) return BAD_VERSION;
+  const header = headerLen(v, o);
+  return header < MIN_HEADER_LEN || header > avail ? BAD_HEADER_LENGTH : OK;
+}
+
 function checkFragment(v: DataView, o: number): Verdict {
   const len = payloadLen(v, o);
   // RFC 791 §3.1: all fragments but the last are multiples of 8; the whole is never longer than 65535.

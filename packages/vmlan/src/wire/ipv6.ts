@@ -81,6 +81,12 @@ export function check(v: DataView, o: number, avail: number): Verdict {
   return HEADER_LEN + payloadLen(v, o) > avail ? BAD_LENGTH : OK;
 }
 
+/** For the packet that an ICMPv6 error quotes: a whole fixed header is there; it may be cut behind it. */
+export function checkQuoted(v: DataView, o: number, avail: number): Verdict {
+  if (avail < HEADER_LEN) return TOO_SHORT;
+  return v.getUint8(o) >>> 4 === 6 ? OK : BAD_VERSION;
+}
+
 export const setPayloadLen = (v: DataView, o: number, len: number): void => v.setUint16(o + PAYLOAD_LEN, len);
 export const setNextHeader = (v: DataView, o: number, next: number): void => v.setUint8(o + NEXT_HEADER, next);
 export const setHopLimit = (v: DataView, o: number, hops: number): void => v.setUint8(o + HOP_LIMIT, hops);
@@ -154,10 +160,13 @@ export const $upper: Upper = {
   fragmentNamedAt: -1,
 };
 
-/** Follows the extension headers from the fixed header at `o` (already checked) to the upper layer; fills `$upper`. */
-export function upper(v: DataView, o: number): Verdict {
+/**
+ * Follows the extension headers from the fixed header at `o` (already checked) to the upper layer; fills `$upper`.
+ * `avail` is given for a quoted packet only, which may be cut short of its payload length.
+ */
+export function upper(v: DataView, o: number, avail: number = HEADER_LEN + MAX_PAYLOAD_LEN): Verdict {
   const start = o + HEADER_LEN;
-  const end = start + payloadLen(v, o);
+  const end = Math.min(start + payloadLen(v, o), o + avail);
   let next = nextHeader(v, o);
   let namedAt = o + NEXT_HEADER;
   let p = start;
