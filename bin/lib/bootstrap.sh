@@ -59,9 +59,10 @@ install_node_modules() {
   local major
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || fail 'node does not run' 'apt-get install nodejs npm'
   [ "$major" -ge "$MIN_NPM_NODE" ] || fail "node is version $major; npm needs Node.js >= $MIN_NPM_NODE here"
-  mkdir -p -- "$VMLAN_HOME/.cache" 2>/dev/null && [ -w "$VMLAN_HOME" ] ||
+  if ! mkdir -p -- "$VMLAN_HOME/.cache" 2>/dev/null || ! [ -w "$VMLAN_HOME" ]; then
     fail "node_modules is missing or out of date, and $VMLAN_HOME is not writable" \
       'run ./bin/vmlan --version once as the owner of the checkout'
+  fi
   (
     # Two first runs at once: the second waits, then finds the work done.
     ! command -v flock >/dev/null || flock 9
