@@ -56,7 +56,10 @@ export const target0 = (v: DataView, o: number): number => v.getUint32(o + TARGE
 export const target1 = (v: DataView, o: number): number => v.getUint32(o + TARGET + 4);
 export const target2 = (v: DataView, o: number): number => v.getUint32(o + TARGET + 8);
 export const target3 = (v: DataView, o: number): number => v.getUint32(o + TARGET + 12);
-export const redirectDestination = (o: number): number => o + REDIRECT_DESTINATION; // offset of four words
+export const destination0 = (v: DataView, o: number): number => v.getUint32(o + REDIRECT_DESTINATION); // redirect
+export const destination1 = (v: DataView, o: number): number => v.getUint32(o + REDIRECT_DESTINATION + 4);
+export const destination2 = (v: DataView, o: number): number => v.getUint32(o + REDIRECT_DESTINATION + 8);
+export const destination3 = (v: DataView, o: number): number => v.getUint32(o + REDIRECT_DESTINATION + 12);
 
 export const raHopLimit = (v: DataView, o: number): number => v.getUint8(o + RA_HOP_LIMIT);
 export const raFlags = (v: DataView, o: number): number => v.getUint8(o + RA_FLAGS);
@@ -106,11 +109,15 @@ function checkNoSource(v: DataView, o: number, len: number, type: number): Verdi
 function checkRedirect(v: DataView, ip: number, o: number): Verdict {
   if (!isLinkLocalSource(v, ip) || v.getUint8(o + REDIRECT_DESTINATION) === 0xff) return BAD_ADDRESS;
   if (target0(v, o) >>> 22 === 0x3fa) return OK;
-  for (let i = 0; i < 16; i += 4) {
-    if (v.getUint32(o + TARGET + i) !== v.getUint32(o + REDIRECT_DESTINATION + i)) return BAD_ADDRESS;
-  }
-  return OK;
+  return isOnLinkRedirect(v, o) ? OK : BAD_ADDRESS;
 }
+
+/** RFC 4861 §8: the target equals the destination if that is a neighbour itself. */
+const isOnLinkRedirect = (v: DataView, o: number): boolean =>
+  target0(v, o) === destination0(v, o) &&
+  target1(v, o) === destination1(v, o) &&
+  target2(v, o) === destination2(v, o) &&
+  target3(v, o) === destination3(v, o);
 
 const isLinkLocalSource = (v: DataView, ip: number): boolean => ipv6.src0(v, ip) >>> 22 === 0x3fa; // fe80::/10
 const isUnspecifiedSource = (v: DataView, ip: number): boolean =>
