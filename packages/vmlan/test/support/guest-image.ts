@@ -8,9 +8,9 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Apt } from './apt.ts';
 import { cpioArchive, type CpioEntry } from './cpio.ts';
@@ -43,10 +43,19 @@ export async function guestImage(progress: (line: string) => void = () => undefi
     await rename(join(work, 'image'), folder).catch((error: unknown) => {
       if (!existsSync(image.initrd)) throw error;
     });
+    await nameLatest(cache, folder, work);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
   return image;
+}
+
+/** .cache/guest/vmlinuz and initrd, for people: they lead to the image that was made last. */
+async function nameLatest(cache: string, folder: string, work: string): Promise<void> {
+  for (const name of ['vmlinuz', 'initrd']) {
+    await symlink(join(basename(folder), name), join(work, name));
+    await rename(join(work, name), join(cache, name));
+  }
 }
 
 /** The checkout's own cache, or the user's when the checkout belongs to somebody else. */

@@ -31,30 +31,36 @@ export interface GuestOptions {
   readonly wrap?: readonly string[];
 }
 
-export interface BootFiles {
-  /** QEMU's end of the command channel: a unix socket that GuestAgent.connect takes. */
-  readonly agentSocket: string;
-  /** QEMU's -serial argument, for example `file:PATH`. */
-  readonly serial: string;
-}
-
 const accelerator = (): string => process.env['VMLAN_TEST_ACCEL'] ?? 'tcg';
 
-/** Machine, kernel and channels: everything but the network. For those who start QEMU some other way. */
-export function bootArgs(
-  image: GuestImage,
-  options: Pick<GuestOptions, 'name' | 'memoryMib' | 'dhcp'>,
-  files: BootFiles,
-): string[] {
-  const append = `console=ttyS0 reboot=t panic=-1 quiet mitigations=off nokaslr tsc=reliable guest.name=${options.name}`;
+/** The kernel's -append: a quick boot with the console on the serial port, and what guest/init reads. */
+export function kernelCommandLine(options: Pick<GuestOptions, 'name' | 'dhcp'>): string {
+  const dhcp = options.dhcp === false ? ' guest.dhcp=off' : '';
+  return `console=ttyS0 reboot=t panic=-1 quiet mitigations=off nokaslr tsc=reliable guest.name=${options.name}${dhcp}`;
+}
+
+/** The command channel: QEMU's end is a unix socket at `path`, which GuestAgent.connect takes. */
+export function agentArgs(path: string): string[] {
+  const channel = ['-chardev', `socket,id=agent,path=${path},server=on,wait=off`];
+  return [...channel, '-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent,name=agent'];
+}
+
+function bootArgs(image: GuestImage, options: GuestOptions, folder: string): string[] {
   return [
     ...['-M', `q35,accel=${accelerator()}`, '-cpu', 'max', '-m', String(options.memoryMib ?? DEFAULT_MEMORY_MIB)],
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', files.serial],
-    ...['-kernel', image.kernel, '-initrd', image.initrd],
-    ...['-append', options.dhcp === false ? `${append} guest.dhcp=off` : append],
+    ...[
+      '-nodefaults',
+      '-no-user-config',
+      '-display',
+      'none',
+      '-no-reboot',
+      '-serial',
+      `file:${join(folder, 'serial')}`,
+    ],
+    ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', kernelCommandLine(options)],
     ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng0'],
-    ...['-chardev', `socket,id=agent,path=${files.agentSocket},server=on,wait=off`],
-    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent,name=agent'],
+    ...agentArgs(join(folder, 'agent')),
+    ...options.netArgs,
   ];
 }
 
@@ -123,10 +129,7 @@ export class QemuGuest implements AsyncDisposable {
   /** Returns once the guest answers commands; its lease may still be on the way. */
   static async boot(options: GuestOptions): Promise<QemuGuest> {
     const image = await guestImage();
-    const machine = await Machine.start((folder) => {
-      const files = { agentSocket: join(folder, 'agent'), serial: `file:${join(folder, 'serial')}` };
-      return [...bootArgs(image, options, files), ...options.netArgs];
-    }, options.wrap ?? []);
+    const machine = await Machine.start((folder) => bootArgs(image, options, folder), options.wrap ?? []);
     try {
       const agentSocket = join(machine.folder, 'agent');
       await until('QEMU to start', BOOT_TIMEOUT_MS, () => existsSync(agentSocket) || !machine.running);
