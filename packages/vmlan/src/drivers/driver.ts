@@ -1,0 +1,133 @@
+/**
+ * The driver interface: what moves the frames of a network behind one small, declarative contract.
+ *
+ * Zone: control.  `observe` says what exists, `plan` is pure and printable, `apply` makes it so: idempotent, and all or
+ * undone.  A port is attached by wanting its link, and detached by no longer wanting it, so that what was lost comes
+ * back by planning again.  Every driver passes test/conformance/driver-suite.ts; no driver imports another.
+ */
+import type { ErrorData } from '../core/errors.ts';
+import type {
+  AllocatedAddress,
+  DnsRecord,
+  EngineEvent,
+  EngineSnapshot,
+  ForwardSpec,
+  LinkSpec,
+  NicConfig,
+  Reservation,
+} from '../engine/control-messages.ts';
+import type { Network } from '../model/network.ts';
+
+export interface Capabilities {
+  readonly type: string;
+  readonly modes: readonly Network['mode'][];
+  /** Needs root on this host. */
+  readonly privileged: boolean;
+}
+
+/** A network namespace by process or by path, and how its interface is to look. */
+export interface NetnsTarget {
+  readonly pid: number | null;
+  readonly path: string | null;
+  readonly interface: string;
+  /** Also set address, route and resolver's address, as `pasta --config-net` does. */
+  readonly configure: boolean;
+}
+
+export type WantedLinkSpec =
+  | Exclude<LinkSpec, { readonly kind: 'tap' }>
+  /** A TAP made inside a namespace. */
+  | { readonly kind: 'netns'; readonly nic: string; readonly mac: string; readonly target: NetnsTarget }
+  /** A TAP of the host itself, with the host's own address of the network. */
+  | { readonly kind: 'host-side' };
+
+export interface WantedLink {
+  readonly id: string;
+  readonly link: WantedLinkSpec;
+}
+
+/** Everything about one network that a driver makes true. */
+export interface WantedNetwork {
+  readonly network: Network;
+  /** Destinations closed to its guests. */
+  readonly closed: readonly string[];
+  /** Those of the configuration and of registered guests. */
+  readonly reservations: readonly Reservation[];
+  readonly nics: readonly NicConfig[];
+  readonly links: readonly WantedLink[];
+  readonly records: readonly DnsRecord[];
+  readonly forwards: readonly ForwardSpec[];
+}
+
+/** What a running network holds. `settings` identifies all that cannot be changed while it runs. */
+export interface AppliedState {
+  readonly settings: string;
+  readonly nics: readonly NicConfig[];
+  readonly links: readonly WantedLink[];
+  readonly records: readonly DnsRecord[];
+  readonly forwards: readonly ForwardSpec[];
+}
+
+export interface Observed {
+  readonly network: string;
+  readonly pid: number | null;
+  readonly startedMs: number | null;
+  /** null: it does not run. */
+  readonly applied: AppliedState | null;
+  /** Operational trouble that it reports about itself. */
+  readonly warnings: readonly string[];
+}
+
+/** One thing that `apply` will do. `describeStep` puts it into words. */
+export type Step =
+  | { readonly action: 'start'; readonly wanted: WantedNetwork }
+  | { readonly action: 'stop' }
+  | { readonly action: 'set-nic'; readonly nic: NicConfig; readonly before: NicConfig | null }
+  | { readonly action: 'remove-nic'; readonly nic: NicConfig }
+  | { readonly action: 'add-link'; readonly link: WantedLink }
+  | { readonly action: 'remove-link'; readonly link: WantedLink }
+  | { readonly action: 'set-records'; readonly records: readonly DnsRecord[]; readonly before: readonly DnsRecord[] }
+  | { readonly action: 'add-forward'; readonly forward: ForwardSpec }
+  | { readonly action: 'remove-forward'; readonly forward: ForwardSpec };
+
+export interface Plan {
+  readonly network: string;
+  readonly steps: readonly Step[];
+}
+
+export interface FailedStep {
+  readonly step: Step;
+  readonly error: ErrorData;
+}
+
+export interface ApplyOptions {
+  readonly signal?: AbortSignal;
+  /**
+   * `undo` (default): the first failure undoes the plan and is thrown.  `keep`: after a crash; links and forwards that
+   * fail are left out and returned, the rest runs.
+   */
+  readonly onFailure?: 'undo' | 'keep';
+}
+
+export type DriverEvent =
+  | EngineEvent
+  /** It ended without being asked to. */
+  | { readonly kind: 'exited'; readonly reason: string }
+  | { readonly kind: 'warnings'; readonly warnings: readonly string[] };
+
+export interface Driver {
+  readonly capabilities: Capabilities;
+  /** Names of networks that run, or ran when their process was lost. */
+  list(): Promise<readonly string[]>;
+  /** What runs under this name now; a network that an earlier daemon started is taken over. */
+  observe(network: string, signal?: AbortSignal): Promise<Observed>;
+  plan(network: string, wanted: WantedNetwork | null, observed: Observed): Plan;
+  apply(plan: Plan, options?: ApplyOptions): Promise<readonly FailedStep[]>;
+  /** The addresses of a NIC, leased for it if need be. */
+  allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress>;
+  snapshot(network: string): Promise<EngineSnapshot>;
+  /** Calls back for each event of each network until disposed. */
+  onEvent(listener: (network: string, event: DriverEvent) => void): Disposable;
+  /** Lets go of everything without stopping the networks. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,199 @@
+/**
+ * What the control thread and the engine thread of a network process say to each other.
+ *
+ * Zone: control.  Plain structured-clone data over a MessagePort; an eventfd wakes the engine, which blocks in
+ * epoll_wait.  Requests carry an `id` and are answered by exactly one `done`.  Addresses are text here: they are
+ * converted once, in the engine.  This file is all that `drivers/userspace` may know of the engine.
+ */
+import type { ErrorData } from '../core/errors.ts';
+
+export type EngineMode = 'user' | 'user-v2' | 'shared' | 'nat' | 'host' | 'isolated';
+
+export interface Ipv4Config {
+  /** CIDR, e.g. 192.168.104.0/24. */
+  readonly subnet: string;
+  /** The gateway's own address: ARP, ICMP, DHCP server, host access. */
+  readonly gateway: string;
+  /** Where DNS is announced and answered; the gateway answers on its own address too. */
+  readonly dns: string;
+  readonly poolStart: string;
+  readonly poolEnd: string;
+  /** Addresses of the pool that are never leased (the host's own address on the segment, user exclusions). */
+  readonly excluded: readonly string[];
+  /** Mode `user`: every guest gets this one. */
+  readonly fixedGuest: string | null;
+  readonly leaseSeconds: number;
+  /** Whether option 3 (router) is offered. */
+  readonly announceRouter: boolean;
+}
+
+export interface Ipv6Config {
+  /** A /64, e.g. fd12:3456:789a::/64. */
+  readonly prefix: string;
+  readonly gateway: string;
+}
+
+export interface Reservation {
+  readonly guest?: string;
+  readonly mac?: string;
+  readonly ip: string;
+}
+
+export interface DnsRecord {
+  readonly name: string;
+  readonly type: string;
+  readonly value: string;
+  readonly ttl?: number;
+}
+
+export interface EngineConfig {
+  readonly network: string;
+  readonly mode: EngineMode;
+  /** IP MTU offered to guests, bytes, 1280–65520. */
+  readonly mtu: number;
+  /** The gateway's MAC, aa:bb:cc:dd:ee:ff. */
+  readonly gatewayMac: string;
+  readonly ipv4: Ipv4Config | null;
+  readonly ipv6: Ipv6Config | null;
+  readonly dns: {
+    readonly domain: string;
+    readonly searchDomains: readonly string[];
+    /** `host`: the host's own resolver through the control thread; `none`: local names only. */
+    readonly upstream: 'host' | 'none';
+    readonly records: readonly DnsRecord[];
+  };
+  readonly reservations: readonly Reservation[];
+  /** What of the host's loopback guests reach by the gateway's address. */
+  readonly hostAccess: 'all' | 'none' | readonly number[];
+  /** Whether guests reach anything beyond the segment. */
+  readonly outward: boolean;
+  /** Destinations that are closed: 169.254.0.0/16 by default, and the subnets of other networks of this host. */
+  readonly closed: readonly string[];
+  readonly isolation: { readonly guests: boolean };
+  /** Anti-spoofing at every port: MAC, IP, ARP/ND, rogue DHCP and RA. */
+  readonly guards: boolean;
+  /** Leases as the last run stored them. */
+  readonly leases: readonly unknown[];
+  /** Server DUID for DHCPv6, hex; made once and kept with the leases. */
+  readonly duid: string;
+}
+
+/** A NIC that the control plane knows. `key` is `GUEST/INDEX` and is what leases hang on. */
+export interface NicConfig {
+  readonly key: string;
+  readonly guest: string;
+  readonly mac: string | null;
+  readonly connected: boolean;
+  /** The IPv4 address kept for it, beside those of `reservations`; absent or null: one of the pool. */
+  readonly ip?: string | null;
+}
+
+export type SocketAddress = { readonly unix: string } | { readonly host: string; readonly port: number };
+
+export type LinkSpec =
+  /** QEMU stream framing; we listen, any number of guests connect. `nic` null: known by MAC, else anonymous. */
+  | { readonly kind: 'stream-listen'; readonly address: SocketAddress; readonly nic: string | null }
+  /** QEMU stream framing; we connect and, after a loss, connect again. */
+  | { readonly kind: 'stream-connect'; readonly address: SocketAddress; readonly nic: string | null }
+  /** Unix datagrams (vfkit, QEMU dgram): bound at `path`; `peer` null means the sender of the first datagram. */
+  | { readonly kind: 'dgram'; readonly path: string; readonly peer: string | null; readonly nic: string | null }
+  /** A TAP descriptor of this process. `hostSide`: the host itself sits behind it (modes shared, nat, host). */
+  | { readonly kind: 'tap'; readonly fd: number; readonly nic: string | null; readonly hostSide: boolean };
+
+export interface ForwardSpec {
+  readonly id: string;
+  readonly protocol: 'tcp' | 'udp';
+  /** `host` forward: host → guest; `reverse`: guest → host. */
+  readonly direction: 'host' | 'reverse';
+  /** Where we listen: a host address or unix socket (`host`), or the gateway's port as guests see it (`reverse`). */
+  readonly listen: SocketAddress;
+  /** Where it goes: a guest by name or address (`host`), or a host address or unix socket (`reverse`). */
+  readonly target: SocketAddress;
+}
+
+export type ToEngine =
+  | { readonly type: 'add-link'; readonly id: number; readonly linkId: string; readonly link: LinkSpec }
+  | { readonly type: 'remove-link'; readonly id: number; readonly linkId: string }
+  | { readonly type: 'set-nic'; readonly id: number; readonly nic: NicConfig }
+  | { readonly type: 'remove-nic'; readonly id: number; readonly key: string }
+  | { readonly type: 'add-forward'; readonly id: number; readonly forward: ForwardSpec }
+  | { readonly type: 'remove-forward'; readonly id: number; readonly forwardId: string }
+  | { readonly type: 'set-records'; readonly id: number; readonly records: readonly DnsRecord[] }
+  /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
+  | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }
+  /** Result: EngineSnapshot. */
+  | { readonly type: 'snapshot'; readonly id: number }
+  | { readonly type: 'leases-durable'; readonly generation: number }
+  | { readonly type: 'dns-reply'; readonly queryId: number; readonly reply: Uint8Array | null }
+  | { readonly type: 'stop'; readonly id: number };
+
+export type FromEngine =
+  | { readonly type: 'ready'; readonly capabilities: EngineCapabilities }
+  | { readonly type: 'done'; readonly id: number; readonly error: ErrorData | null; readonly result: unknown }
+  /** To be stored; answered by `leases-durable` with the same generation. */
+  | { readonly type: 'leases'; readonly generation: number; readonly records: readonly unknown[] }
+  | { readonly type: 'dns-query'; readonly queryId: number; readonly query: Uint8Array }
+  | { readonly type: 'event'; readonly event: EngineEvent }
+  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string }
+  | { readonly type: 'fatal'; readonly error: ErrorData };
+
+export interface EngineCapabilities {
+  /** SO_PEEK_OFF works on TCP: unacknowledged data stays in the kernel at no cost. */
+  readonly peekOffset: boolean;
+  /** Unprivileged ICMP sockets (net.ipv4.ping_group_range); the text says why not. */
+  readonly ping: true | string;
+  readonly ipv6: boolean;
+}
+
+export type EngineEvent =
+  | { readonly kind: 'guest-up'; readonly guest: GuestSnapshot }
+  | { readonly kind: 'guest-down'; readonly guest: GuestSnapshot }
+  | { readonly kind: 'guest-changed'; readonly guest: GuestSnapshot }
+  | { readonly kind: 'ipv6-reachable'; readonly reachable: boolean };
+
+export interface AllocatedAddress {
+  readonly address4: string | null;
+  readonly prefix4: number;
+  readonly gateway4: string | null;
+  readonly dns: string | null;
+  readonly gateway6: string | null;
+  readonly prefix6: string | null;
+  readonly mtu: number;
+  readonly searchDomains: readonly string[];
+}
+
+export interface GuestSnapshot {
+  /** Registered name, else the DHCP host name, else `guest-` and the MAC without colons. */
+  readonly guest: string;
+  readonly nic: string;
+  readonly mac: string | null;
+  /** The MAC on the wire when another guest already carries `mac`. */
+  readonly aliasMac: string | null;
+  readonly link: 'stream' | 'dgram' | 'tap' | 'none';
+  readonly state: 'connected' | 'disconnected' | 'waiting';
+  readonly address4: readonly string[];
+  readonly address6: readonly string[];
+  readonly hostname: string | null;
+  readonly sinceMs: number;
+  readonly framesFromGuest: number;
+  readonly framesToGuest: number;
+  readonly bytesFromGuest: number;
+  readonly bytesToGuest: number;
+  readonly dropsToGuest: number;
+  readonly dropsFromGuest: number;
+}
+
+export interface ForwardSnapshot extends ForwardSpec {
+  readonly state: 'listening' | 'waiting-for-guest';
+  readonly connections: number;
+}
+
+export interface EngineSnapshot {
+  readonly guests: readonly GuestSnapshot[];
+  readonly forwards: readonly ForwardSnapshot[];
+  readonly leases: readonly unknown[];
+  readonly counters: Readonly<Record<string, number>>;
+  readonly flows: { readonly tcp: number; readonly udp: number; readonly icmp: number };
+  readonly ipv6Reachable: boolean;
+  readonly capabilities: EngineCapabilities;
+}

@@ -1,0 +1,131 @@
+/**
+ * Checksum completion and segmentation in software, for links that carry plain frames.
+ *
+ * Zone: packet.  The frame at (off, len) is borrowed and stays untouched; what leaves is written into space that the
+ * sink reserves, one plain frame at a time.  Semantics of virtio_net_hdr: Virtio 1.2 §5.1.6.2; TCP segmentation as
+ * Linux does it (Documentation/networking/segmentation-offloads.rst).
+ */
+import { fold, pseudo4, pseudo6, sum } from '../wire/checksum.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+import * as vnetHdr from '../wire/vnet-hdr.ts';
+
+/** Space for plain frames: `reserve` returns an arena offset or -1, `commit` sends what was written there. */
+export interface FrameSink {
+  reserve(len: number): number;
+  commit(len: number): void;
+}
+
+/** Sends the frame as one or more plain frames; false when a part did not fit or cannot be cut. */
+export function sendPlain(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
+  const hdr = off - vnetHdr.LEN;
+  const type = vnetHdr.gsoType(v, hdr) & ~vnetHdr.GSO_ECN;
+  if (type === vnetHdr.GSO_NONE) return sendWhole(v, u8, off, len, sink);
+  if (type === vnetHdr.GSO_TCPV4 || type === vnetHdr.GSO_TCPV6) return sendTcpSegments(v, u8, off, len, sink);
+  if (type === vnetHdr.GSO_UDP_L4) return sendUdpSegments(v, u8, off, len, sink);
+  return false;
+}
+
+function sendWhole(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
+  const to = sink.reserve(len);
+  if (to < 0) return false;
+  u8.copyWithin(to, off, off + len);
+  const hdr = off - vnetHdr.LEN;
+  if ((vnetHdr.flags(v, hdr) & vnetHdr.NEEDS_CSUM) !== 0) {
+    complete(v, to, len, vnetHdr.csumStart(v, hdr), vnetHdr.csumOffset(v, hdr));
+  }
+  sink.commit(len);
+  return true;
+}
+
+/** The field at start + offset holds the pseudo header's sum: sums the rest and stores the checksum. */
+export function complete(v: DataView, off: number, len: number, start: number, offset: number): void {
+  const value = ~fold(sum(v, off + start, len - start)) & 0xffff;
+  // RFC 768: a computed zero is sent as all ones. TCP's field lies elsewhere.
+  v.setUint16(off + start + offset, value === 0 && offset === udp.CHECKSUM_OFFSET ? 0xffff : value);
+}
+
+/** Offset of the transport header from the frame's start; 0 when the frame is not IP. */
+function transportStart(v: DataView, off: number): number {
+  const l3 = off + ethernet.HEADER_LEN;
+  const type = ethernet.etherType(v, off);
+  if (type === ethernet.TYPE_IPV4) return ethernet.HEADER_LEN + ipv4.headerLen(v, l3);
+  if (type !== ethernet.TYPE_IPV6 || ipv6.check(v, l3, ipv6.HEADER_LEN + ipv6.payloadLen(v, l3)) !== 0) return 0;
+  return ipv6.upper(v, l3) === 0 ? ipv6.$upper.offset - off : 0;
+}
+
+function sendTcpSegments(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
+  const start = transportStart(v, off);
+  if (start === 0 || len < start + tcp.MIN_HEADER_LEN) return false;
+  const headers = start + tcp.dataOffset(v, off + start);
+  const mss = vnetHdr.gsoSize(v, off - vnetHdr.LEN);
+  if (headers >= len || mss === 0) return false;
+  const flags = tcp.flags(v, off + start);
+  const seq = tcp.seq(v, off + start);
+  for (let done = headers, index = 0; done < len; index++) {
+    const part = Math.min(mss, len - done);
+    const last = done + part === len;
+    const to = sink.reserve(headers + part);
+    if (to < 0) return false;
+    u8.copyWithin(to, off, off + headers);
+    u8.copyWithin(to + headers, off + done, off + done + part);
+    const l4 = to + start;
+    v.setInt32(l4 + 4, (seq + done - headers) | 0);
+    let own = last ? flags : flags & ~(tcp.FIN | tcp.PSH);
+    if (index > 0) own &= ~tcp.CWR;
+    v.setUint8(l4 + 13, own);
+    const pseudo = patchIp(v, to, start, headers + part - start, index, ipv4.PROTO_TCP);
+    tcp.setChecksum(v, l4, headers + part - start, pseudo);
+    sink.commit(headers + part);
+    done += part;
+  }
+  return true;
+}
+
+function sendUdpSegments(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
+  const start = transportStart(v, off);
+  const headers = start + udp.HEADER_LEN;
+  const size = vnetHdr.gsoSize(v, off - vnetHdr.LEN);
+  if (start === 0 || headers >= len || size === 0) return false;
+  for (let done = headers, index = 0; done < len; index++) {
+    const part = Math.min(size, len - done);
+    const to = sink.reserve(headers + part);
+    if (to < 0) return false;
+    u8.copyWithin(to, off, off + headers);
+    u8.copyWithin(to + headers, off + done, off + done + part);
+    v.setUint16(to + start + 4, udp.HEADER_LEN + part);
+    const pseudo = patchIp(v, to, start, udp.HEADER_LEN + part, index, ipv4.PROTO_UDP);
+    udp.setChecksum(v, to + start, pseudo);
+    sink.commit(headers + part);
+    done += part;
+  }
+  return true;
+}
+
+/** Length, identification and header checksum of a cut frame; returns its pseudo header sum with length zero. */
+function patchIp(v: DataView, frame: number, start: number, l4Len: number, index: number, proto: number): number {
+  const ip = frame + ethernet.HEADER_LEN;
+  const headerLen = start - ethernet.HEADER_LEN;
+  if (ethernet.etherType(v, frame) === ethernet.TYPE_IPV4) {
+    ipv4.setTotalLen(v, ip, headerLen + l4Len);
+    ipv4.setId(v, ip, (ipv4.id(v, ip) + index) & 0xffff);
+    ipv4.setChecksum(v, ip);
+    return pseudo4(ipv4.src(v, ip), ipv4.dst(v, ip), proto, 0);
+  }
+  ipv6.setPayloadLen(v, ip, headerLen - ipv6.HEADER_LEN + l4Len);
+  return pseudo6(
+    ipv6.src0(v, ip),
+    ipv6.src1(v, ip),
+    ipv6.src2(v, ip),
+    ipv6.src3(v, ip),
+    ipv6.dst0(v, ip),
+    ipv6.dst1(v, ip),
+    ipv6.dst2(v, ip),
+    ipv6.dst3(v, ip),
+    proto,
+    0,
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * A guest on a stream socket with QEMU's framing (`-netdev stream`, `-netdev socket`, socket_vmnet).
+ *
+ * Zone: packet.  Edge-triggered: the socket is read until it is empty or the budget is spent, then it gets another turn
+ * through `wakeAt`.  Frames queue while the socket is full; a full queue drops and counts.
+ */
+import type { Counters } from '../core/counters.ts';
+import type { Flushable, Poller, Source } from '../core/poller.ts';
+import * as C from '../sys/constants.ts';
+import type { Sys } from '../sys/sys.ts';
+import type { LinkOutput } from '../switching/port.ts';
+import type { LinkInput } from './link.ts';
+import { sendPlain } from './offload.ts';
+import { DROP_BAD_FRAMING, type StreamBuffers, StreamDecoder, StreamQueue } from './stream-framing.ts';
+
+/** Reads of READ_LEN per wake-up. */
+const READ_BUDGET = 4;
+/** Queued bytes at which frames leave at once instead of at the end of the wake-up. */
+const FLUSH_AT = 64 * 1024;
+/** Share of the queue that TCP may plan with: headers of cut segments need the rest. */
+const PLANNED = 0.9;
+
+export class StreamLink implements LinkOutput, Source, Flushable {
+  readonly kind = 'stream';
+  readonly #sys: Sys;
+  readonly #poller: Poller;
+  readonly #input: LinkInput;
+  readonly #counters: Counters;
+  readonly #decoder: StreamDecoder;
+  readonly #queue: StreamQueue;
+  readonly #onFrame: (off: number, len: number, nowMs: number) => void;
+  #fd: number;
+  #token: number;
+  #blocked = false;
+  #flushing = false;
+
+  /** Takes over `fd`, a connected non-blocking socket. */
+  constructor(sys: Sys, poller: Poller, fd: number, input: LinkInput, shared: StreamBuffers, counters: Counters) {
+    this.#sys = sys;
+    this.#poller = poller;
+    this.#fd = fd;
+    this.#input = input;
+    this.#counters = counters;
+    this.#decoder = new StreamDecoder(shared);
+    this.#queue = new StreamQueue(shared, counters);
+    this.#onFrame = (off, len, nowMs) => input.onFrame(off, len, nowMs);
+    this.#token = poller.add(fd, C.EPOLLIN | C.EPOLLOUT | C.EPOLLRDHUP | C.EPOLLET, this);
+    input.onUp(this);
+  }
+
+  get open(): boolean {
+    return this.#fd >= 0;
+  }
+
+  send(off: number, len: number): boolean {
+    if (this.#fd < 0) return false;
+    const { view, u8 } = this.#sys.arena;
+    const whole = sendPlain(view, u8, off, len, this.#queue);
+    if (this.#queue.length >= FLUSH_AT) this.flush();
+    else this.#flushSoon();
+    return whole;
+  }
+
+  room(): number {
+    return this.#fd < 0 ? 0 : Math.floor(this.#queue.free * PLANNED) - 4096;
+  }
+
+  flush(): void {
+    this.#flushing = false;
+    if (this.#blocked || this.#fd < 0) return;
+    while (this.#queue.length > 0) {
+      const sent = this.#sys.send(this.#fd, this.#queue.offset, this.#queue.length, C.MSG_DONTWAIT | C.MSG_NOSIGNAL);
+      if (sent > 0) {
+        this.#queue.consume(sent);
+      } else if (sent === -C.EAGAIN) {
+        this.#blocked = true; // EPOLLOUT says when it goes on
+        return;
+      } else {
+        this.close();
+        return;
+      }
+    }
+  }
+
+  onReady(mask: number, nowMs: number): void {
+    if ((mask & C.EPOLLOUT) !== 0 && this.#blocked) {
+      this.#blocked = false;
+      this.flush();
+    }
+    if (mask === 0 || (mask & (C.EPOLLIN | C.EPOLLRDHUP | C.EPOLLHUP | C.EPOLLERR)) !== 0) this.#read(nowMs);
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    this.#poller.remove(this.#token);
+    this.#sys.close(this.#fd);
+    this.#fd = -1;
+    this.#decoder.reset();
+    this.#queue.reset();
+    this.#input.onDown(this);
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing || this.#blocked) return;
+    this.#flushing = true;
+    this.#poller.flushLater(this);
+  }
+
+  #read(nowMs: number): void {
+    for (let i = 0; i < READ_BUDGET; i++) {
+      this.#decoder.prepare();
+      const n = this.#sys.recv(this.#fd, this.#decoder.readOffset, this.#decoder.readLen, C.MSG_DONTWAIT);
+      if (n === -C.EAGAIN || n === -C.EINTR) return;
+      if (n <= 0) return this.close();
+      if (!this.#decoder.onBytes(n, nowMs, this.#onFrame)) {
+        this.#counters.count(DROP_BAD_FRAMING);
+        return this.close();
+      }
+      if (this.#fd < 0) return; // closed by what a frame led to
+    }
+    this.#poller.wakeAt(this.#token, nowMs);
+  }
+}

@@ -1,0 +1,506 @@
+/**
+ * The gateway of one segment: vmlan's own host, as guests see it.  IP input starts here.
+ *
+ * Zone: packet.  A frame is checked layer by layer, each bad one counted with its reason and dropped; what is good
+ * becomes the Packet record and goes to one of: ARP, ND, echo, a local UDP service, or the `Forwarding` that carries it to
+ * the host's sockets.  The gateway answers for its own addresses only.
+ *
+ *   ARP ── neighbor table             IPv4/IPv6 ── fragments ── ICMP ── echo / forwarding
+ *                                                            ├─ UDP ── local service / forwarding
+ *                                                            └─ TCP ── forwarding
+ */
+import { type Counters, counter } from '../core/counters.ts';
+import * as address from '../wire/address.ts';
+import * as arp from '../wire/arp.ts';
+import { VALID, fold, sum } from '../wire/checksum.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import * as icmpv4 from '../wire/icmpv4.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import { $upper } from '../wire/ipv6.ts';
+import * as ndp from '../wire/ndp.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as udp from '../wire/udp.ts';
+import { VERDICT_NAMES } from '../wire/verdict.ts';
+import * as vnetHdr from '../wire/vnet-hdr.ts';
+import { Icmp, type Unreachable } from './icmp.ts';
+import { type IpOutput, pseudoToGuest } from './ip-output.ts';
+import { NeighborTable } from './neighbor.ts';
+import { Packet } from './packet.ts';
+import { type GuestPort, MAPPED, Path, type SegmentOutput } from './path.ts';
+import type { Reassembler } from './reassembly.ts';
+
+const NAMES = VERDICT_NAMES.map((name) => name.replaceAll('-', '_'));
+const DROP_IPV4 = NAMES.map((name) => counter(`drop_ipv4_${name}`));
+const DROP_IPV6 = NAMES.map((name) => counter(`drop_ipv6_${name}`));
+const DROP_TCP = NAMES.map((name) => counter(`drop_tcp_${name}`));
+const DROP_UDP = NAMES.map((name) => counter(`drop_udp_${name}`));
+const DROP_ICMP = NAMES.map((name) => counter(`drop_icmp_${name}`));
+const DROP_ARP = counter('drop_arp_malformed');
+const DROP_ETHERTYPE = counter('drop_ethertype');
+const DROP_SOURCE = counter('drop_source_not_on_segment');
+const DROP_MARTIAN = counter('drop_martian_destination');
+const DROP_GROUP = counter('drop_group_not_ours');
+const DROP_SERVICES_OFF = counter('drop_gateway_service_off');
+const NEXT_HOP_LIMIT = 64;
+
+export interface GatewayConfig {
+  /** uint32; mask 0: the segment has no IPv4 of its own. */
+  readonly address4: number;
+  readonly network4: number;
+  readonly mask4: number;
+  /** Second address that only DNS uses (mode user), or 0. */
+  readonly dns4: number;
+  /** Words of the gateway's ULA, or null without IPv6. */
+  readonly address6: Uint32Array | null;
+  readonly linkLocal: Uint32Array;
+  /** Only ARP and DHCP: an isolated segment has addresses but nobody to talk to. */
+  readonly addressesOnly: boolean;
+}
+
+/** UDP services of the gateway: DHCP, DHCPv6, DNS. */
+export interface LocalServices {
+  /** True when the datagram was for a service; `data`/`len` is its payload. */
+  onDatagram(packet: Packet, srcPort: number, dstPort: number, data: number, len: number, nowMs: number): boolean;
+  onRouterSolicit(packet: Packet, nowMs: number): void;
+}
+
+/** Where packets go that are not for the gateway's own services. */
+export interface Forwarding {
+  onTcp(packet: Packet, nowMs: number): void;
+  onUdp(packet: Packet, nowMs: number): void;
+  /** An echo request to somebody else. */
+  onEcho(packet: Packet, nowMs: number): void;
+}
+
+export class Gateway {
+  readonly segment: SegmentOutput;
+  readonly config: GatewayConfig;
+  readonly output: IpOutput;
+  readonly icmp: Icmp;
+  readonly neighbors: NeighborTable;
+  readonly #reassembler: Reassembler;
+  readonly #services: LocalServices;
+  readonly #forwarding: Forwarding;
+  readonly #counters: Counters;
+  readonly #packet = new Packet();
+  readonly #path = new Path();
+
+  constructor(
+    segment: SegmentOutput,
+    config: GatewayConfig,
+    output: IpOutput,
+    reassembler: Reassembler,
+    services: LocalServices,
+    forwarding: Forwarding,
+    counters: Counters,
+  ) {
+    this.segment = segment;
+    this.config = config;
+    this.output = output;
+    this.icmp = new Icmp(output, counters);
+    this.neighbors = new NeighborTable((words) => this.solicit(words), counters);
+    this.#reassembler = reassembler;
+    this.#services = services;
+    this.#forwarding = forwarding;
+    this.#counters = counters;
+  }
+
+  /** A frame for the gateway's MAC or for a group; at least an Ethernet header. */
+  onFrame(port: GuestPort, off: number, len: number, nowMs: number): void {
+    const l3 = off + ethernet.HEADER_LEN;
+    const avail = len - ethernet.HEADER_LEN;
+    const p = this.#packet;
+    p.segment = this.segment;
+    p.port = port;
+    p.frame = off;
+    p.macHi = ethernet.srcHi(this.output.view, off);
+    p.macLo = ethernet.srcLo(this.output.view, off);
+    p.group = ethernet.isMulticast(this.output.view, off);
+    p.trusted = (vnetHdr.flags(this.output.view, off - vnetHdr.LEN) & (vnetHdr.NEEDS_CSUM | vnetHdr.DATA_VALID)) !== 0;
+    switch (ethernet.etherType(this.output.view, off)) {
+      case ethernet.TYPE_IPV4:
+        return this.#onIpv4(p, l3, avail, nowMs);
+      case ethernet.TYPE_IPV6:
+        return this.#onIpv6(p, l3, avail, nowMs);
+      case ethernet.TYPE_ARP:
+        return this.#onArp(p, l3, avail, nowMs);
+      default:
+        return this.#counters.count(DROP_ETHERTYPE);
+    }
+  }
+
+  /** Whether an address (mapped words) is one of the gateway's. */
+  owns(w0: number, w1: number, w2: number, w3: number): boolean {
+    const { address4, dns4, address6, linkLocal } = this.config;
+    if ((w0 | w1) === 0 && w2 === MAPPED) {
+      const ip = w3 >>> 0;
+      return ip !== 0 && (ip === address4 || ip === dns4);
+    }
+    return (address6 !== null && equals(address6, w0, w1, w2, w3)) || equals(linkLocal, w0, w1, w2, w3);
+  }
+
+  /** Tells the guest why its packet did not get through, in the gateway's name. */
+  reject(packet: Packet, why: Unreachable, nowMs: number): void {
+    const { address4, address6, linkLocal } = this.config;
+    if (packet.family === 4) {
+      this.icmp.sendError(packet, why, 0, 0, MAPPED, address4, nowMs);
+    } else {
+      const from = address6 ?? linkLocal;
+      this.icmp.sendError(packet, why, from[0]!, from[1]!, from[2]!, from[3]!, nowMs);
+    }
+  }
+
+  /** Asks the segment who has an address: ARP request or neighbor solicitation. */
+  solicit(words: Int32Array): void {
+    const { view: v, frame, macHi, macLo } = this.output;
+    const path = this.#path;
+    path.segment = this.segment;
+    path.port = null;
+    if (words[2] === MAPPED && (words[0]! | words[1]!) === 0) {
+      const ip = words[3]! >>> 0;
+      vnetHdr.clear(v, frame - vnetHdr.LEN);
+      ethernet.emit(v, frame, 0xffff, 0xffff_ffff, macHi, macLo, ethernet.TYPE_ARP);
+      arp.emit(v, frame + ethernet.HEADER_LEN, arp.OP_REQUEST, macHi, macLo, this.config.address4, 0, 0, ip);
+      this.output.transmit(path, frame, ethernet.HEADER_LEN + arp.LEN);
+    } else {
+      this.#sendNeighborSolicit(path, words);
+    }
+  }
+
+  poll(nowMs: number): void {
+    this.neighbors.poll(nowMs);
+  }
+
+  pollAt(): number {
+    return this.neighbors.pollAt();
+  }
+
+  // ---- ARP
+
+  #onArp(p: Packet, o: number, avail: number, nowMs: number): void {
+    const v = this.output.view;
+    if (!arp.check(v, o, avail)) return this.#counters.count(DROP_ARP);
+    const sender = arp.senderIp(v, o);
+    if (sender !== 0 && this.#onSegment(sender)) {
+      this.neighbors.learn(0, 0, MAPPED, sender, p.port!, arp.senderHi(v, o), arp.senderLo(v, o), nowMs);
+    }
+    const target = arp.targetIp(v, o);
+    if (arp.op(v, o) !== arp.OP_REQUEST || !this.owns(0, 0, MAPPED, target)) return;
+    const { frame, macHi, macLo } = this.output;
+    const toHi = arp.senderHi(v, o);
+    const toLo = arp.senderLo(v, o);
+    vnetHdr.clear(v, frame - vnetHdr.LEN);
+    ethernet.emit(v, frame, p.macHi, p.macLo, macHi, macLo, ethernet.TYPE_ARP);
+    arp.emit(v, frame + ethernet.HEADER_LEN, arp.OP_REPLY, macHi, macLo, target, toHi, toLo, sender);
+    this.output.transmit(p, frame, ethernet.HEADER_LEN + arp.LEN);
+  }
+
+  #onSegment(ip: number): boolean {
+    const { network4, mask4, address4 } = this.config;
+    return (ip & mask4) >>> 0 === network4 && ip !== address4;
+  }
+
+  // ---- IPv4
+
+  #onIpv4(p: Packet, ip: number, avail: number, nowMs: number): void {
+    const v = this.output.view;
+    const verdict = ipv4.check(v, ip, avail);
+    if (verdict !== 0) return this.#counters.count(DROP_IPV4[verdict]!);
+    if (ipv4.headerLen(v, ip) > ipv4.MIN_HEADER_LEN) {
+      const options = ipv4.checkOptions(v, ip);
+      if (options !== 0) return this.#counters.count(DROP_IPV4[options]!);
+    }
+    const src = ipv4.src(v, ip);
+    const dst = ipv4.dst(v, ip);
+    p.family = 4;
+    p.setGuest(0, 0, MAPPED, src);
+    p.setRemote(0, 0, MAPPED, dst);
+    p.ip = ip;
+    p.ipLen = ipv4.totalLen(v, ip);
+    p.protocol = ipv4.protocol(v, ip);
+    p.hopLimit = ipv4.ttl(v, ip);
+    p.l4 = ipv4.payload(v, ip);
+    p.l4Len = ipv4.payloadLen(v, ip);
+    if (src === 0 ? p.protocol !== ipv4.PROTO_UDP : !this.#onSegment(src)) return this.#counters.count(DROP_SOURCE);
+    if (ipv4.isFragment(v, ip)) {
+      const at = ipv4.fragmentOffset(v, ip);
+      const more = ipv4.moreFragments(v, ip);
+      return this.#onFragment(p, ipv4.id(v, ip), p.protocol, p.l4, p.l4Len, at, more, nowMs);
+    }
+    this.#onIp(p, nowMs);
+  }
+
+  // ---- IPv6
+
+  #onIpv6(p: Packet, ip: number, avail: number, nowMs: number): void {
+    const v = this.output.view;
+    let verdict = ipv6.check(v, ip, avail);
+    if (verdict === 0) verdict = ipv6.upper(v, ip);
+    if (verdict !== 0) return this.#counters.count(DROP_IPV6[verdict]!);
+    p.family = 6;
+    p.setGuest(ipv6.src0(v, ip), ipv6.src1(v, ip), ipv6.src2(v, ip), ipv6.src3(v, ip));
+    p.setRemote(ipv6.dst0(v, ip), ipv6.dst1(v, ip), ipv6.dst2(v, ip), ipv6.dst3(v, ip));
+    p.ip = ip;
+    p.ipLen = ipv6.HEADER_LEN + ipv6.payloadLen(v, ip);
+    p.protocol = $upper.protocol;
+    p.hopLimit = ipv6.hopLimit(v, ip);
+    p.l4 = $upper.offset;
+    p.l4Len = $upper.length;
+    if (this.config.address6 === null || !this.#sourceFits6(p)) return this.#counters.count(DROP_SOURCE);
+    if ($upper.isFragment) {
+      const o = $upper.fragment;
+      const at = ipv6.fragmentOffset(v, o);
+      const more = ipv6.moreFragments(v, o);
+      return this.#onFragment(p, v.getUint32(o + 4), $upper.protocol, p.l4, p.l4Len, at, more, nowMs);
+    }
+    this.#onIp(p, nowMs);
+  }
+
+  /** Unspecified (ND only), link-local, or of our /64. */
+  #sourceFits6(p: Packet): boolean {
+    const { address6 } = this.config;
+    if (p.guest0 === (address6![0]! | 0) && p.guest1 === (address6![1]! | 0)) return true;
+    if ((p.guest0 | p.guest1 | p.guest2 | p.guest3) === 0) return p.protocol === ipv4.PROTO_ICMPV6;
+    return address.isLinkLocal6(p.guest0 >>> 0, p.guest1 >>> 0, p.guest2 >>> 0, p.guest3 >>> 0);
+  }
+
+  // ---- both
+
+  #onFragment(
+    p: Packet,
+    id: number,
+    protocol: number,
+    data: number,
+    len: number,
+    at: number,
+    more: boolean,
+    nowMs: number,
+  ): void {
+    const frame = this.#reassembler.add(p, id, protocol, data, len, at, more, nowMs);
+    if (frame >= 0) this.onFrame(p.port!, frame, this.#reassembler.frameLen, nowMs);
+  }
+
+  #onIp(p: Packet, nowMs: number): void {
+    const toGateway = this.owns(p.remote0, p.remote1, p.remote2, p.remote3);
+    const group = this.#isGroup(p);
+    if (group && !this.#ourGroup(p)) return this.#counters.count(DROP_GROUP);
+    p.group ||= group;
+    if (!toGateway && !group) {
+      // An IP packet in a broadcast frame is not to be forwarded (RFC 1122 §3.3.6).
+      if (p.group || this.#martian(p)) return this.#counters.count(DROP_MARTIAN);
+      if (this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
+      if (p.hopLimit <= 1) return this.reject(p, 'hop-limit', nowMs);
+    }
+    switch (p.protocol) {
+      case ipv4.PROTO_TCP:
+        return this.#onTcp(p, nowMs);
+      case ipv4.PROTO_UDP:
+        return this.#onUdp(p, nowMs);
+      case ipv4.PROTO_ICMP:
+        if (p.family === 4) return this.#onIcmpv4(p, toGateway, nowMs);
+        break;
+      case ipv4.PROTO_ICMPV6:
+        if (p.family === 6) return this.#onIcmpv6(p, toGateway, nowMs);
+        break;
+    }
+    if (!this.config.addressesOnly) this.reject(p, 'protocol', nowMs);
+  }
+
+  #isGroup(p: Packet): boolean {
+    if (p.family === 6) return p.remote0 >>> 24 === 0xff;
+    const dst = p.remote3 >>> 0;
+    const { network4, mask4 } = this.config;
+    return dst === 0xffff_ffff || dst >>> 28 === 0xe || (mask4 !== 0 && dst === (network4 | ~mask4) >>> 0);
+  }
+
+  /** Groups whose traffic the gateway takes: broadcast; all nodes, all routers, DHCP agents, our solicited nodes. */
+  #ourGroup(p: Packet): boolean {
+    if (p.family === 4) return p.remote3 >>> 28 !== 0xe;
+    const { remote0, remote1, remote2, remote3 } = p;
+    if (remote0 === (0xff02_0000 | 0) && remote1 === 0) {
+      if (remote2 === 0) return remote3 === 1 || remote3 === 2;
+      if (remote2 === 1) return remote3 === 2 || remote3 >>> 24 === 0xff;
+    }
+    return false;
+  }
+
+  /** Destinations that lie on this segment or nowhere: never forwarded (RFC 1812 §5.3.7). */
+  #martian(p: Packet): boolean {
+    if (p.family === 6) {
+      const w0 = p.remote0 >>> 0;
+      const address6 = this.config.address6!;
+      if (w0 === address6[0] && p.remote1 >>> 0 === address6[1]) return true; // a neighbor: the switch carries it
+      if ((p.remote0 | p.remote1) === 0) return true; // ::, ::1, IPv4-mapped and -compatible
+      return address.isLinkLocal6(w0, p.remote1 >>> 0, p.remote2 >>> 0, p.remote3 >>> 0);
+    }
+    const dst = p.remote3 >>> 0;
+    if (dst >>> 24 === 0 || dst >>> 24 === 127 || dst >>> 28 === 0xf) return true;
+    return this.config.mask4 !== 0 && (dst & this.config.mask4) >>> 0 === this.config.network4;
+  }
+
+  #onTcp(p: Packet, nowMs: number): void {
+    const pseudo = p.trusted ? tcp.UNVERIFIED : this.#pseudo(p);
+    const verdict = tcp.check(this.output.view, p.l4, p.l4Len, pseudo);
+    if (verdict !== 0) return this.#counters.count(DROP_TCP[verdict]!);
+    if (p.group || this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
+    this.#forwarding.onTcp(p, nowMs);
+  }
+
+  #onUdp(p: Packet, nowMs: number): void {
+    const v = this.output.view;
+    const pseudo = p.trusted ? udp.UNVERIFIED : this.#pseudo(p);
+    const verdict = udp.check(v, p.l4, p.l4Len, pseudo, p.family === 4);
+    if (verdict !== 0) return this.#counters.count(DROP_UDP[verdict]!);
+    const toGateway = p.group || this.owns(p.remote0, p.remote1, p.remote2, p.remote3);
+    if (toGateway) {
+      const data = p.l4 + udp.HEADER_LEN;
+      const len = udp.payloadLen(v, p.l4);
+      if (this.#services.onDatagram(p, udp.srcPort(v, p.l4), udp.dstPort(v, p.l4), data, len, nowMs)) return;
+    }
+    if (p.group || this.config.addressesOnly || p.guest3 === 0) return this.#counters.count(DROP_SERVICES_OFF);
+    this.#forwarding.onUdp(p, nowMs);
+  }
+
+  /** Pseudo header sum of a packet from the guest, length zero: the sum is the same in both directions. */
+  #pseudo(p: Packet): number {
+    return pseudoToGuest(p, p.protocol, 0);
+  }
+
+  #onIcmpv4(p: Packet, toGateway: boolean, nowMs: number): void {
+    const v = this.output.view;
+    const verdict = p.l4Len < icmpv4.HEADER_LEN ? 1 : icmpv4.check(v, p.l4, p.l4Len);
+    if (verdict !== 0) return this.#counters.count(DROP_ICMP[verdict]!);
+    if (icmpv4.type(v, p.l4) !== icmpv4.TYPE_ECHO_REQUEST) return;
+    // RFC 1122 §3.2.2.6 lets a host ignore an echo to a broadcast address.
+    if (p.group || this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
+    if (toGateway) this.icmp.replyEcho(p);
+    else this.#forwarding.onEcho(p, nowMs);
+  }
+
+  #onIcmpv6(p: Packet, toGateway: boolean, nowMs: number): void {
+    const v = this.output.view;
+    if (p.l4Len < icmpv6.HEADER_LEN || fold(sum(v, p.l4, p.l4Len, this.#pseudo(p) + p.l4Len)) !== VALID) {
+      return this.#counters.count(DROP_ICMP[5]!);
+    }
+    switch (icmpv6.type(v, p.l4)) {
+      case icmpv6.TYPE_ECHO_REQUEST:
+        if (this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
+        if (toGateway) return this.icmp.replyEcho(p);
+        if (!p.group) this.#forwarding.onEcho(p, nowMs);
+        return;
+      case icmpv6.TYPE_NEIGHBOR_SOLICIT:
+        return this.#onNeighborSolicit(p, nowMs);
+      case icmpv6.TYPE_NEIGHBOR_ADVERT:
+        return this.#onNeighborAdvert(p, nowMs);
+      case icmpv6.TYPE_ROUTER_SOLICIT:
+        if (this.#ndVerdict(p) === 0) this.#services.onRouterSolicit(p, nowMs);
+        return;
+    }
+  }
+
+  // ---- Neighbor Discovery (RFC 4861 §7.2)
+
+  #ndVerdict(p: Packet): number {
+    const verdict = ndp.check(this.output.view, p.ip, p.l4, p.l4Len);
+    if (verdict !== 0) this.#counters.count(DROP_ICMP[verdict]!);
+    return verdict;
+  }
+
+  #onNeighborSolicit(p: Packet, nowMs: number): void {
+    const v = this.output.view;
+    if (this.#ndVerdict(p) !== 0) return;
+    const t0 = ndp.target0(v, p.l4);
+    const t1 = ndp.target1(v, p.l4);
+    const t2 = ndp.target2(v, p.l4);
+    const t3 = ndp.target3(v, p.l4);
+    const probing = (p.guest0 | p.guest1 | p.guest2 | p.guest3) === 0; // duplicate address detection
+    if (!probing) this.#learnFrom(p, ndp.OPTION_SOURCE_LINK_LAYER, nowMs);
+    if (!this.owns(t0, t1, t2, t3)) return;
+    const path = this.#path;
+    path.copyFrom(p);
+    path.setRemote(t0, t1, t2, t3);
+    let flags = ndp.NA_ROUTER | ndp.NA_OVERRIDE | ndp.NA_SOLICITED;
+    if (probing) {
+      // RFC 4862 §5.4.4: somebody else wants our address; everybody hears that it is taken.
+      path.setGuest(0xff02_0000, 0, 0, 1);
+      path.macHi = 0x3333;
+      path.macLo = 1;
+      path.port = null;
+      flags = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
+    }
+    const o = this.output.l4(6);
+    const len = ndp.emitNeighborAdvert(v, o, flags, t0, t1, t2, t3, this.output.macHi, this.output.macLo);
+    this.#sendIcmpv6(path, o, len, ndp.HOP_LIMIT);
+  }
+
+  #onNeighborAdvert(p: Packet, nowMs: number): void {
+    const v = this.output.view;
+    if (this.#ndVerdict(p) !== 0) return;
+    const option = ndp.findLinkLayer(v, p.l4, p.l4Len, ndp.OPTION_TARGET_LINK_LAYER);
+    const macHi = option < 0 ? p.macHi : ndp.linkLayerHi(v, option);
+    const macLo = option < 0 ? p.macLo : ndp.linkLayerLo(v, option);
+    const t0 = ndp.target0(v, p.l4);
+    if (this.owns(t0, ndp.target1(v, p.l4), ndp.target2(v, p.l4), ndp.target3(v, p.l4))) return;
+    this.neighbors.learn(
+      t0,
+      ndp.target1(v, p.l4),
+      ndp.target2(v, p.l4),
+      ndp.target3(v, p.l4),
+      p.port!,
+      macHi,
+      macLo,
+      nowMs,
+    );
+  }
+
+  #learnFrom(p: Packet, kind: number, nowMs: number): void {
+    const v = this.output.view;
+    const option = ndp.findLinkLayer(v, p.l4, p.l4Len, kind);
+    if (option < 0) return;
+    const macHi = ndp.linkLayerHi(v, option);
+    this.neighbors.learn(p.guest0, p.guest1, p.guest2, p.guest3, p.port!, macHi, ndp.linkLayerLo(v, option), nowMs);
+  }
+
+  /** RFC 4861 §7.2.2: to the solicited-node group of the target. */
+  #sendNeighborSolicit(path: Path, words: Int32Array): void {
+    const { view: v, macHi, macLo } = this.output;
+    const { linkLocal } = this.config;
+    path.family = 6;
+    path.macHi = 0x3333;
+    path.macLo = (0xff00_0000 | (words[3]! & 0xff_ffff)) >>> 0;
+    path.setGuest(0xff02_0000, 0, 1, 0xff00_0000 | (words[3]! & 0xff_ffff));
+    path.setRemote(linkLocal[0]!, linkLocal[1]!, linkLocal[2]!, linkLocal[3]!);
+    const o = this.output.l4(6);
+    const [t0, t1, t2, t3] = [words[0]! >>> 0, words[1]! >>> 0, words[2]! >>> 0, words[3]! >>> 0];
+    const len = ndp.emitNeighborSolicit(v, o, t0, t1, t2, t3, macHi, macLo);
+    this.#sendIcmpv6(path, o, len, ndp.HOP_LIMIT);
+  }
+
+  /** An ICMPv6 message of the gateway (router advertisement) that someone else composed, checksum zero. */
+  sendIcmpv6(path: Path, message: Uint8Array): void {
+    const o = this.output.l4(6);
+    this.output.u8.set(message, o);
+    this.#sendIcmpv6(path, o, message.length, ndp.HOP_LIMIT);
+  }
+
+  #sendIcmpv6(path: Path, o: number, len: number, hopLimit: number): void {
+    icmpv6.setChecksum(this.output.view, o, len, pseudoToGuest(path, ipv4.PROTO_ICMPV6, 0));
+    this.output.send(path, ipv4.PROTO_ICMPV6, hopLimit, len);
+  }
+
+  /** A UDP datagram of a local service: the payload is copied. */
+  sendDatagram(path: Path, srcPort: number, dstPort: number, payload: Uint8Array): void {
+    const v = this.output.view;
+    const o = this.output.l4(path.family);
+    const len = udp.HEADER_LEN + payload.length;
+    this.output.u8.set(payload, o + udp.HEADER_LEN);
+    udp.emit(v, o, srcPort, dstPort, len);
+    udp.setChecksum(v, o, pseudoToGuest(path, ipv4.PROTO_UDP, 0));
+    this.output.send(path, ipv4.PROTO_UDP, NEXT_HOP_LIMIT, len);
+  }
+}
+
+const equals = (a: Uint32Array, w0: number, w1: number, w2: number, w3: number): boolean =>
+  a[3] === w3 >>> 0 && a[2] === w2 >>> 0 && a[1] === w1 >>> 0 && a[0] === w0 >>> 0;

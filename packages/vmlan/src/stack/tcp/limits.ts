@@ -1,0 +1,38 @@
+/**
+ * The numbers of the TCP translator, each a decision (docs/limits.md).
+ *
+ * Zone: packet.  Milliseconds and bytes.
+ */
+
+/** Flows of one network. */
+export const MAX_FLOWS = 65_536;
+/** Flows of one guest, and how many of them may still be opening. */
+export const MAX_FLOWS_PER_PORT = 32_768;
+export const MAX_HALF_OPEN_PER_PORT = 4_096;
+
+/** Most bytes in flight towards a guest. */
+export const IN_FLIGHT_CAP: number = 1 << 20;
+/** Bytes of one segment before the link cuts it: the IP packet must stay below 64 KiB. */
+export const MAX_SEGMENT = 65_000;
+/** Window shift we announce (RFC 7323 §2): 1 MiB needs 5; 7 leaves room. */
+export const WINDOW_SHIFT = 7;
+
+export const RTO_INITIAL = 1_000; // RFC 6298 §2.1
+export const RTO_MIN = 200; // as Linux; the RFC's one second is meant for the Internet
+export const RTO_MAX = 60_000;
+/** Retransmissions of one segment before the conversation is given up: with back-off, about a minute and a half. */
+export const MAX_RETRIES = 10;
+export const MAX_SYN_RETRIES = 5;
+/** Zero-window probes back off to this. */
+export const PROBE_MAX = 30_000;
+/** An idle conversation is probed after two hours (RFC 1122 §4.2.3.6), then every 75 s, nine times. */
+export const KEEP_ALIVE_IDLE = 7_200_000;
+export const KEEP_ALIVE_INTERVAL = 75_000;
+export const KEEP_ALIVE_TRIES = 9;
+/** How long we answer for a conversation that we closed first. The link is local: segments do not linger for minutes. */
+export const TIME_WAIT_MS = 10_000;
+/** Segments read from one socket before others get their turn. */
+export const PUMP_BUDGET = 16;
+/** Resets and challenge acknowledgements a second, all flows together (RFC 5961 §7). */
+export const RESPONSES_PER_SECOND = 2_000;
+export const RESPONSE_BURST = 1_000;

@@ -1,0 +1,159 @@
+/**
+ * Guest → host: segments into the host's socket, in order.
+ *
+ * Zone: packet.  What arrives in sequence goes straight from the frame to the host's `send`.  What the socket does not
+ * take, and what arrives out of order, waits in a receive queue whose pending bytes shrink the advertised window.
+ * Without a free queue nothing is lost either: bytes that were not taken are not acknowledged, and the guest sends them
+ * again.  Acknowledgements are collected and leave at the end of the wake-up, one per flow.
+ */
+import { type Counters, counter } from '../../core/counters.ts';
+import { before } from '../../core/sequence.ts';
+import { ACK_DUE, FIN_FROM_GUEST, FIN_NOTED, HOST_BLOCKED, HOST_SHUT, type TcpFlow } from './flow.ts';
+import type { HostStreams } from './host.ts';
+import { QUEUE_LEN, type ReceiveQueues } from './receive-queue.ts';
+
+const EAGAIN = -11;
+const BYTES = counter('tcp_bytes_from_guest');
+const OUT_OF_ORDER = counter('tcp_segments_out_of_order');
+const NO_QUEUE = counter('tcp_receive_queues_exhausted');
+const OUTSIDE_WINDOW = counter('tcp_bytes_outside_window');
+
+export interface ReceiverEvents {
+  onHostFailed(flow: TcpFlow, errno: number): void;
+  /** An acknowledgement is due at the end of the wake-up. */
+  acknowledge(flow: TcpFlow): void;
+}
+
+export class TcpReceiver {
+  readonly #queues: ReceiveQueues;
+  readonly #host: HostStreams;
+  readonly #events: ReceiverEvents;
+  readonly #counters: Counters;
+
+  constructor(queues: ReceiveQueues, host: HostStreams, events: ReceiverEvents, counters: Counters) {
+    this.#queues = queues;
+    this.#host = host;
+    this.#events = events;
+    this.#counters = counters;
+  }
+
+  /** Payload of a segment that overlaps the window. */
+  onData(flow: TcpFlow, seq: number, off: number, len: number): void {
+    this.#events.acknowledge(flow);
+    const old = (flow.nextFromGuest - seq) | 0; // bytes we have already
+    if (old >= len || flow.has(FIN_FROM_GUEST)) return;
+    if (old < 0) return this.#onLater(flow, seq, off, len);
+    const fresh = len - old;
+    if (flow.queue >= 0 && this.#queues.pending(flow.queue) > 0) this.#append(flow, off + old, fresh);
+    else this.#deliver(flow, off + old, fresh);
+  }
+
+  /** Takes the FIN once everything before it has been received: the guest will send no more. */
+  checkFin(flow: TcpFlow): void {
+    if (!flow.has(FIN_NOTED) || flow.has(FIN_FROM_GUEST) || flow.finFromGuest !== flow.nextFromGuest) return;
+    flow.nextFromGuest = (flow.nextFromGuest + 1) | 0;
+    flow.bits |= FIN_FROM_GUEST;
+    this.#events.acknowledge(flow);
+    this.#shutWhenDrained(flow);
+  }
+
+  /** The host's socket takes bytes again. */
+  flush(flow: TcpFlow): void {
+    flow.bits &= ~HOST_BLOCKED;
+    if (flow.queue < 0) {
+      this.#events.acknowledge(flow); // bytes were refused for want of a queue: ask for them
+      return;
+    }
+    const before = this.#queues.pending(flow.queue);
+    this.#drain(flow);
+    if (flow.fd < 0) return;
+    const after = flow.queue < 0 ? 0 : this.#queues.pending(flow.queue);
+    // RFC 9293 §3.8.6.2.2: tell the guest when the window has opened by a fair step.
+    if (before - after >= QUEUE_LEN >> 2 || (after === 0 && before > 0)) this.#events.acknowledge(flow);
+    this.#shutWhenDrained(flow);
+  }
+
+  release(flow: TcpFlow): void {
+    if (flow.queue >= 0) this.#queues.close(flow.queue);
+    flow.queue = -1;
+  }
+
+  /** In-sequence bytes with nothing waiting before them. */
+  #deliver(flow: TcpFlow, off: number, len: number): void {
+    const taken = flow.has(HOST_BLOCKED) ? 0 : this.#give(flow, off, len);
+    if (taken < 0) return;
+    flow.nextFromGuest = (flow.nextFromGuest + taken) | 0;
+    if (taken < len) {
+      if (flow.queue >= 0) this.#queues.skipTo(flow.queue, flow.nextFromGuest);
+      this.#append(flow, off + taken, len - taken);
+    } else if (flow.queue >= 0) {
+      this.#queues.skipTo(flow.queue, flow.nextFromGuest);
+      flow.nextFromGuest = this.#queues.next(flow.queue);
+      this.#drain(flow);
+    }
+  }
+
+  #append(flow: TcpFlow, off: number, len: number): void {
+    if (!this.#ensureQueue(flow)) return;
+    this.#queues.insert(flow.queue, flow.nextFromGuest, off, len);
+    const next = this.#queues.next(flow.queue);
+    if (((next - flow.nextFromGuest) | 0) < len) this.#counters.count(OUTSIDE_WINDOW);
+    flow.nextFromGuest = next;
+  }
+
+  #onLater(flow: TcpFlow, seq: number, off: number, len: number): void {
+    this.#counters.count(OUT_OF_ORDER);
+    flow.bits |= ACK_DUE;
+    if (!this.#ensureQueue(flow)) return;
+    this.#queues.insert(flow.queue, seq, off, len);
+  }
+
+  /** Bytes the host took, or -1 when its socket failed. */
+  #give(flow: TcpFlow, off: number, len: number): number {
+    const n = this.#host.send(flow.fd, off, len);
+    if (n < 0 && n !== EAGAIN) {
+      this.#events.onHostFailed(flow, -n);
+      return -1;
+    }
+    const taken = Math.max(n, 0);
+    this.#counters.add(BYTES, taken);
+    if (taken < len) flow.bits |= HOST_BLOCKED;
+    return taken;
+  }
+
+  /** Gives pending bytes to the host until it blocks; an empty queue goes back to the pool. */
+  #drain(flow: TcpFlow): void {
+    while (flow.queue >= 0 && this.#queues.pending(flow.queue) > 0 && !flow.has(HOST_BLOCKED)) {
+      const { queue } = flow;
+      const n = this.#give(flow, this.#queues.pendingOffset(queue), this.#queues.contiguous(queue));
+      if (n < 0) return;
+      this.#queues.consume(queue, n);
+    }
+    if (flow.queue >= 0 && this.#queues.isEmpty(flow.queue)) this.release(flow);
+  }
+
+  #shutWhenDrained(flow: TcpFlow): void {
+    if (!flow.has(FIN_FROM_GUEST) || flow.has(HOST_SHUT)) return;
+    if (flow.queue >= 0 && this.#queues.pending(flow.queue) > 0) return;
+    flow.bits |= HOST_SHUT;
+    this.#host.shutdownWrite(flow.fd);
+    this.release(flow);
+  }
+
+  #ensureQueue(flow: TcpFlow): boolean {
+    if (flow.queue >= 0) return true;
+    flow.queue = this.#queues.open(flow.nextFromGuest);
+    if (flow.queue >= 0) return true;
+    this.#counters.count(NO_QUEUE);
+    return false;
+  }
+}
+
+/** Whether a segment [seq, seq + len) touches the window [next, edge) (RFC 9293 §3.10.7.4, table 6). */
+export function acceptable(flow: TcpFlow, seq: number, len: number): boolean {
+  const window = (flow.edgeFromGuest - flow.nextFromGuest) | 0;
+  const offset = (seq - flow.nextFromGuest) | 0;
+  if (len === 0) return window === 0 ? offset === 0 : offset >= 0 && offset < window;
+  if (window === 0) return offset < 0 && offset + len > 0;
+  return before(seq, flow.edgeFromGuest) && offset + len > 0;
+}

@@ -1,0 +1,707 @@
+/**
+ * TCP between guests and host sockets.
+ *
+ * Theory of operation.  This is not a TCP stack with its own buffers: towards the guest it speaks TCP, towards the host
+ * it uses a socket, and each byte lives in the host's kernel until the guest (or the host) has taken it.  One flow passes
+ * through these states; everything else is event bits that may come in any order (flow.ts):
+ *
+ *   guest opens:  SYN ─> CONNECTING ──host connected──> SYN_RECEIVED ──ACK──> ESTABLISHED
+ *                            └─ host failed: RST or ICMP with the host's own reason, at once
+ *   host opens:   accept ─> RESOLVING ──neighbor──> SYN_SENT ──SYN-ACK──> ESTABLISHED
+ *                            └─ nobody there, or RST from the guest: the host's connection is reset
+ *   the end:      FIN both ways, each acknowledged ─> TIME_WAIT when we were first, else gone
+ *                 RST from either side ─> RST to the other, gone
+ *
+ * Zone: packet for segments, flow for opening and closing.  Time comes in as an argument; sequence checks follow
+ * RFC 9293 §3.10.7 and RFC 5961.
+ */
+import { type Counters, counter } from '../../core/counters.ts';
+import { FlowTable, KEY_WORDS } from '../../core/flow-table.ts';
+import { before, beforeOrAt } from '../../core/sequence.ts';
+import { TimerWheel } from '../../core/timer-wheel.ts';
+import { TokenBucket } from '../../core/token-bucket.ts';
+import * as tcp from '../../wire/tcp.ts';
+import type { Packet } from '../packet.ts';
+import { type GuestPort, type Path, fillKey } from '../path.ts';
+import {
+  ACK_DUE,
+  ACTIVE_OPEN,
+  CLOSED,
+  CONNECTING,
+  DIRTY,
+  ESTABLISHED,
+  FIN_NOTED,
+  FIN_TO_GUEST_ACKED,
+  HALF_OPEN,
+  HOST_BLOCKED,
+  HOST_READABLE,
+  HOST_SHUT,
+  PROBING,
+  RESOLVING,
+  SACK_OK,
+  STARVED,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TcpFlow,
+  TIME_WAIT,
+} from './flow.ts';
+import type { HostStreams, TcpErrors, TcpOpener } from './host.ts';
+import {
+  KEEP_ALIVE_IDLE,
+  KEEP_ALIVE_INTERVAL,
+  KEEP_ALIVE_TRIES,
+  MAX_FLOWS_PER_PORT,
+  MAX_HALF_OPEN_PER_PORT,
+  MAX_RETRIES,
+  MAX_SYN_RETRIES,
+  PROBE_MAX,
+  RESPONSE_BURST,
+  RESPONSES_PER_SECOND,
+  TIME_WAIT_MS,
+  WINDOW_SHIFT,
+} from './limits.ts';
+import { TcpReceiver, acceptable } from './receiver.ts';
+import type { ReceiveQueues } from './receive-queue.ts';
+import type { TcpSegments } from './segments.ts';
+import { TcpSender, initSender } from './sender.ts';
+
+const ECONNREFUSED = 111;
+const ENETUNREACH = 101;
+const EHOSTUNREACH = 113;
+const EACCES = 13;
+const EPERM = 1;
+
+const OPENED = counter('tcp_flows_opened');
+const REFUSED_FULL = counter('drop_tcp_flow_table_full');
+const REFUSED_PORT = counter('drop_tcp_guest_limit');
+const NO_FLOW = counter('tcp_segments_without_flow');
+const CHALLENGES = counter('tcp_challenge_acks');
+const DROP_RATE = counter('drop_tcp_response_rate');
+const DROP_SEQUENCE = counter('drop_tcp_outside_window');
+const DROP_BAD_ACK = counter('drop_tcp_unsent_ack');
+const DROP_OPTIONS = counter('drop_tcp_bad_options');
+const TIMED_OUT_FLOWS = counter('tcp_flows_timed_out');
+const HOST_FAILED = counter('tcp_host_failures');
+
+interface PortUse {
+  flows: number;
+  halfOpen: number;
+}
+
+export class TcpTranslator {
+  readonly #table: FlowTable;
+  readonly #flows: TcpFlow[] = [];
+  readonly #wheel: TimerWheel;
+  readonly #segments: TcpSegments;
+  readonly #host: HostStreams;
+  readonly #opener: TcpOpener;
+  readonly #errors: TcpErrors;
+  readonly #counters: Counters;
+  readonly #queues: ReceiveQueues;
+  readonly #sender: TcpSender;
+  readonly #receiver: TcpReceiver;
+  readonly #random: () => number;
+  readonly #view: DataView;
+  readonly #ports = new Map<number, PortUse>();
+  readonly #responses = new TokenBucket(RESPONSES_PER_SECOND, RESPONSE_BURST);
+  readonly #key = new Int32Array(KEY_WORDS);
+  readonly #fire: (id: number) => void;
+  #dirty: TcpFlow[] = [];
+  #again: TcpFlow[] = [];
+  #starved: TcpFlow[] = [];
+  #now: number;
+
+  /** `random` gives 32 random bits (initial sequence numbers). */
+  constructor(
+    parts: {
+      segments: TcpSegments;
+      queues: ReceiveQueues;
+      host: HostStreams;
+      opener: TcpOpener;
+      errors: TcpErrors;
+      counters: Counters;
+      random: () => number;
+      /** The arena's view, in which packets lie. */
+      view: DataView;
+    },
+    maxFlows: number,
+    nowMs: number,
+  ) {
+    this.#segments = parts.segments;
+    this.#queues = parts.queues;
+    this.#host = parts.host;
+    this.#opener = parts.opener;
+    this.#errors = parts.errors;
+    this.#counters = parts.counters;
+    this.#random = parts.random;
+    this.#view = parts.view;
+    this.#now = nowMs;
+    this.#table = new FlowTable(maxFlows, this.#random());
+    this.#wheel = new TimerWheel(maxFlows, nowMs);
+    this.#fire = (id) => this.#onTimer(this.#flows[id]!, this.#now);
+    const events = {
+      onHostFailed: (flow: TcpFlow, errno: number) => this.#onHostFailed(flow, errno),
+      again: (flow: TcpFlow) => void this.#again.push(flow),
+      starve: (flow: TcpFlow) => void this.#starved.push(flow),
+      arm: (flow: TcpFlow) => this.#arm(flow),
+      acknowledge: (flow: TcpFlow) => this.#markAck(flow),
+    };
+    this.#sender = new TcpSender(this.#segments, this.#host, events, this.#counters);
+    this.#receiver = new TcpReceiver(this.#queues, this.#host, events, this.#counters);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** Flows that a wake-up left work for: the loop must not sleep. */
+  get busy(): boolean {
+    return this.#again.length > 0;
+  }
+
+  // ---- from the guest
+
+  /** A checked segment for an address that is not the gateway's service. */
+  onSegment(packet: Packet, nowMs: number): void {
+    const v = this.#view;
+    const { l4 } = packet;
+    this.#now = nowMs;
+    fillKey(this.#key, packet, tcp.srcPort(v, l4), tcp.dstPort(v, l4));
+    const id = this.#table.find(this.#key);
+    if (id >= 0) this.#onFlowSegment(this.#flows[id]!, packet, v, nowMs);
+    else if ((tcp.flags(v, l4) & (tcp.SYN | tcp.ACK | tcp.RST)) === tcp.SYN) this.#onSyn(packet, v, nowMs);
+    else this.#onStray(packet, v, nowMs);
+  }
+
+  #onStray(packet: Packet, v: DataView, nowMs: number): void {
+    this.#counters.count(NO_FLOW);
+    if ((tcp.flags(v, packet.l4) & tcp.RST) !== 0) return;
+    if (this.#mayRespond(nowMs)) this.#segments.sendReset(packet);
+  }
+
+  #onSyn(packet: Packet, v: DataView, nowMs: number): void {
+    if (!tcp.parseOptions(v, packet.l4)) return this.#counters.count(DROP_OPTIONS);
+    const flow = this.#openFlow(packet, tcp.srcPort(v, packet.l4), tcp.dstPort(v, packet.l4), nowMs);
+    if (flow === null) return;
+    flow.state = CONNECTING;
+    flow.nextFromGuest = (tcp.seq(v, packet.l4) + 1) | 0;
+    flow.edgeFromGuest = flow.nextFromGuest;
+    this.#takeOptions(flow, v, packet.l4);
+    const result = this.#opener.open(flow, nowMs);
+    if (result < 0) this.#failOpening(flow, -result, nowMs);
+  }
+
+  #onFlowSegment(flow: TcpFlow, packet: Packet, v: DataView, nowMs: number): void {
+    const { l4 } = packet;
+    const flags = tcp.flags(v, l4);
+    flow.port = packet.port; // a guest that came back on another link goes on where it was
+    flow.macHi = packet.macHi;
+    flow.macLo = packet.macLo;
+    switch (flow.state) {
+      case CONNECTING:
+        return this.#inConnecting(flow, packet, v, flags, nowMs);
+      case SYN_RECEIVED:
+        return this.#inSynReceived(flow, packet, v, flags, nowMs);
+      case SYN_SENT:
+        return this.#inSynSent(flow, v, l4, flags, nowMs);
+      case ESTABLISHED:
+        return this.#inEstablished(flow, packet, v, flags, nowMs);
+      case TIME_WAIT:
+        return this.#inTimeWait(flow, packet, v, flags, nowMs);
+    }
+  }
+
+  /** The host's connect is under way: only a reset or a SYN with another number matters. */
+  #inConnecting(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
+    if ((flags & tcp.RST) !== 0) return this.#release(flow, true);
+    if ((flags & tcp.SYN) === 0) return;
+    if (((tcp.seq(v, packet.l4) + 1) | 0) === flow.nextFromGuest) return; // retransmitted
+    this.#release(flow, true);
+    this.#onSyn(packet, v, nowMs);
+  }
+
+  #inSynReceived(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
+    const { l4 } = packet;
+    const seq = tcp.seq(v, l4);
+    if ((flags & tcp.RST) !== 0) {
+      if (seq === flow.nextFromGuest) this.#release(flow, true);
+      return;
+    }
+    if ((flags & tcp.SYN) !== 0) {
+      if (((seq + 1) | 0) === flow.nextFromGuest)
+        this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN | tcp.ACK);
+      return;
+    }
+    if ((flags & tcp.ACK) === 0) return;
+    const ack = tcp.ack(v, l4);
+    if (ack !== ((flow.initialToGuest + 1) | 0)) return this.#resetStray(packet, nowMs);
+    this.#establish(flow, ack, nowMs);
+    this.#inEstablished(flow, packet, v, flags, nowMs);
+  }
+
+  /** RFC 9293 §3.10.7.3. */
+  #inSynSent(flow: TcpFlow, v: DataView, l4: number, flags: number, nowMs: number): void {
+    const ack = tcp.ack(v, l4);
+    const acksOurSyn = (flags & tcp.ACK) !== 0 && ack === ((flow.initialToGuest + 1) | 0);
+    if ((flags & tcp.RST) !== 0) {
+      if (acksOurSyn) this.#release(flow, true);
+      return;
+    }
+    if ((flags & tcp.SYN) === 0 || !acksOurSyn || !tcp.parseOptions(v, l4)) return;
+    flow.nextFromGuest = (tcp.seq(v, l4) + 1) | 0;
+    flow.edgeFromGuest = flow.nextFromGuest;
+    this.#takeOptions(flow, v, l4);
+    flow.windowToGuest = tcp.window(v, l4);
+    flow.windowSeq = tcp.seq(v, l4);
+    flow.windowAck = ack;
+    this.#establish(flow, ack, nowMs);
+    this.#segments.sendControl(flow, flow.nextToGuest, tcp.ACK);
+    flow.bits |= HOST_READABLE;
+    this.#sender.pump(flow, nowMs);
+  }
+
+  #inEstablished(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
+    const { l4 } = packet;
+    const seq = tcp.seq(v, l4);
+    const header = tcp.dataOffset(v, l4);
+    const len = packet.l4Len - header;
+    if ((flags & (tcp.RST | tcp.SYN)) !== 0) return this.#onResetOrSyn(flow, seq, flags, nowMs);
+    if (!acceptable(flow, seq, len + (flags & tcp.FIN)) && !this.#onOutside(flow, seq, len, flags)) return;
+    if ((flags & tcp.ACK) === 0) return;
+    flow.lastHeardMs = nowMs;
+    if (!this.#onAck(flow, v, l4, header, seq, len, flags, nowMs)) return;
+    if (len > 0) this.#receiver.onData(flow, seq, l4 + header, len);
+    if (flow.state !== ESTABLISHED) return; // the host's socket failed
+    if ((flags & tcp.FIN) !== 0 && !flow.has(FIN_NOTED)) {
+      flow.bits |= FIN_NOTED;
+      flow.finFromGuest = (seq + len) | 0;
+    }
+    if ((flags & tcp.FIN) !== 0) this.#markAck(flow);
+    this.#receiver.checkFin(flow);
+    if (flow.state === ESTABLISHED) this.#sender.pump(flow, nowMs);
+    this.#finishIfDone(flow, nowMs);
+  }
+
+  /** RFC 5961 §3.2, §4.2: only an exact RST counts; the rest draws a challenge. */
+  #onResetOrSyn(flow: TcpFlow, seq: number, flags: number, nowMs: number): void {
+    if ((flags & tcp.RST) !== 0) {
+      if (seq === flow.nextFromGuest) return this.#release(flow, true);
+      if (before(seq, flow.nextFromGuest) || !before(seq, flow.edgeFromGuest))
+        return this.#counters.count(DROP_SEQUENCE);
+    }
+    if (!this.#mayRespond(nowMs)) return;
+    this.#counters.count(CHALLENGES);
+    this.#segments.sendControl(flow, flow.nextToGuest, tcp.ACK);
+  }
+
+  /** A segment outside the window: acknowledged so that the sender learns where we are. True: use its ACK anyway. */
+  #onOutside(flow: TcpFlow, seq: number, len: number, flags: number): boolean {
+    this.#counters.count(DROP_SEQUENCE);
+    this.#markAck(flow);
+    // An old duplicate still tells about our data (and carries the SACK blocks we wait for).
+    return len === 0 && (flags & tcp.ACK) !== 0 && beforeOrAt(seq, flow.edgeFromGuest);
+  }
+
+  /** The acknowledgement, window and SACK blocks of a segment; false when it must be ignored. */
+  #onAck(
+    flow: TcpFlow,
+    v: DataView,
+    l4: number,
+    header: number,
+    seq: number,
+    len: number,
+    flags: number,
+    nowMs: number,
+  ): boolean {
+    const ack = tcp.ack(v, l4);
+    if (before(flow.nextToGuest, ack)) {
+      this.#counters.count(DROP_BAD_ACK);
+      this.#markAck(flow); // RFC 9293 §3.10.7.4: something not yet sent
+      return false;
+    }
+    const window = tcp.window(v, l4) << flow.shiftToGuest;
+    let sacked = false;
+    if (header > tcp.MIN_HEADER_LEN && flow.has(SACK_OK) && tcp.parseOptions(v, l4)) sacked = this.#onSack(flow, ack);
+    if (before(flow.unackedToGuest, ack)) {
+      this.#updateWindow(flow, seq, ack, window);
+      this.#sender.onAck(flow, ack, nowMs);
+    } else if (ack === flow.unackedToGuest) {
+      // RFC 5681 §2: no data, no FIN, same window — or new SACK information (RFC 6675 §2).
+      const duplicate = len === 0 && (flags & tcp.FIN) === 0 && window === flow.windowToGuest;
+      this.#updateWindow(flow, seq, ack, window);
+      if (duplicate || sacked) this.#sender.onDuplicateAck(flow, nowMs);
+    }
+    if (flow.has(PROBING) && flow.windowToGuest > 0) this.#stopProbing(flow);
+    return flow.state === ESTABLISHED;
+  }
+
+  #onSack(flow: TcpFlow, ack: number): boolean {
+    const { sack, sackCount } = tcp.$options;
+    const had = flow.scoreboard.bytes();
+    for (let i = 0; i < sackCount; i++) {
+      const start = sack[2 * i]!;
+      const end = sack[2 * i + 1]!;
+      // RFC 2883: blocks at or below the ACK report duplicates; beyond what was sent they are lies.
+      if (before(ack, start) && beforeOrAt(end, flow.nextToGuest)) flow.scoreboard.add(start, end);
+    }
+    return flow.scoreboard.bytes() !== had;
+  }
+
+  /** RFC 9293 §3.10.7.4: only newer segments move the window. */
+  #updateWindow(flow: TcpFlow, seq: number, ack: number, window: number): void {
+    if (before(flow.windowSeq, seq) || (flow.windowSeq === seq && beforeOrAt(flow.windowAck, ack))) {
+      flow.windowToGuest = window;
+      flow.windowSeq = seq;
+      flow.windowAck = ack;
+    }
+  }
+
+  /** Answers a retransmitted FIN, and lets a new SYN take the place (RFC 9293 §3.10.7.4, RFC 6191). */
+  #inTimeWait(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
+    if ((flags & tcp.RST) !== 0) return; // RFC 1337
+    const seq = tcp.seq(v, packet.l4);
+    if ((flags & tcp.SYN) !== 0 && before(flow.nextFromGuest, (seq + 1) | 0)) {
+      this.#release(flow, false);
+      this.#onSyn(packet, v, nowMs);
+    } else if ((flags & (tcp.FIN | tcp.SYN)) !== 0) {
+      this.#markAck(flow);
+    }
+  }
+
+  // ---- from the host
+
+  /** The host's connect has succeeded. */
+  onHostConnected(flow: TcpFlow, nowMs: number): void {
+    this.#now = nowMs;
+    flow.state = SYN_RECEIVED;
+    initSender(flow, this.#random() | 0);
+    this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN | tcp.ACK);
+    flow.nextToGuest = (flow.initialToGuest + 1) | 0;
+    flow.timerAtMs = nowMs + flow.rtoMs;
+    this.#arm(flow);
+  }
+
+  /** The host's connect has failed. */
+  onHostRefused(flow: TcpFlow, errno: number, nowMs: number): void {
+    this.#now = nowMs;
+    this.#failOpening(flow, errno, nowMs);
+  }
+
+  /** The host's socket has something to read. */
+  onHostReadable(flow: TcpFlow, nowMs: number): void {
+    this.#now = nowMs;
+    flow.bits |= HOST_READABLE;
+    this.#sender.pump(flow, nowMs);
+    this.#finishIfDone(flow, nowMs);
+  }
+
+  /** The host's socket takes bytes again. */
+  onHostWritable(flow: TcpFlow, nowMs: number): void {
+    this.#now = nowMs;
+    if (flow.has(HOST_BLOCKED)) this.#receiver.flush(flow);
+    this.#finishIfDone(flow, nowMs);
+  }
+
+  /** The host's socket failed: the peer has reset, or the path is gone. */
+  onHostError(flow: TcpFlow, errno: number, nowMs: number): void {
+    this.#now = nowMs;
+    this.#onHostFailed(flow, errno);
+  }
+
+  /**
+   * A conversation that the host opens (a forward): the flow, waiting for its guest's MAC, or null when a table is full.
+   * `path` names segment and addresses; its port may be null until `onResolved`.
+   */
+  openToGuest(path: Path, guestPort: number, remotePort: number, nowMs: number): TcpFlow | null {
+    this.#now = nowMs;
+    const flow = this.#openFlow(path, guestPort, remotePort, nowMs);
+    if (flow === null) return null;
+    flow.state = RESOLVING;
+    flow.bits |= ACTIVE_OPEN;
+    return flow;
+  }
+
+  /** The guest's port and MAC are known and set: says SYN. */
+  onResolved(flow: TcpFlow, nowMs: number): void {
+    this.#now = nowMs;
+    flow.state = SYN_SENT;
+    initSender(flow, this.#random() | 0);
+    this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN);
+    flow.nextToGuest = (flow.initialToGuest + 1) | 0;
+    flow.timerAtMs = nowMs + flow.rtoMs;
+    this.#arm(flow);
+  }
+
+  /** Whether another flow has these addresses and ports already. */
+  isTaken(path: Path, guestPort: number, remotePort: number): boolean {
+    fillKey(this.#key, path, guestPort, remotePort);
+    return this.#table.find(this.#key) >= 0;
+  }
+
+  /** Ends a flow at once: RST to the host, and to the guest when it knows of the flow. */
+  abort(flow: TcpFlow): void {
+    if (flow.state === CLOSED) return;
+    if (flow.state === SYN_RECEIVED || flow.state === ESTABLISHED) this.#resetGuest(flow);
+    this.#release(flow, true);
+  }
+
+  /** Ends every flow of a port that is gone. */
+  closePort(port: GuestPort): void {
+    for (const flow of this.#flows) if (flow.state !== CLOSED && flow.port === port) this.#release(flow, true);
+  }
+
+  /** A guest came back on another port: its flows follow. */
+  movePort(from: GuestPort, to: GuestPort): void {
+    for (const flow of this.#flows) {
+      if (flow.state === CLOSED || flow.port !== from) continue;
+      this.#countPort(from, -1, flow.has(HALF_OPEN) ? -1 : 0);
+      this.#countPort(to, 1, flow.has(HALF_OPEN) ? 1 : 0);
+      flow.port = to;
+    }
+  }
+
+  // ---- turns of the loop
+
+  /** Flows that want another turn, timers, flows that waited for room, then the acknowledgements that are due. */
+  poll(nowMs: number): void {
+    this.#now = nowMs;
+    if (this.#again.length > 0) {
+      const again = this.#again;
+      this.#again = [];
+      for (const flow of again) this.#sender.pump(flow, nowMs);
+    }
+    if (this.#starved.length > 0) this.#pumpStarved(nowMs);
+    this.#wheel.poll(nowMs, this.#fire);
+    this.flush();
+  }
+
+  /** Sends the acknowledgements that are due. */
+  flush(): void {
+    if (this.#dirty.length === 0) return;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const flow of dirty) {
+      flow.bits &= ~DIRTY;
+      if (flow.has(ACK_DUE) && (flow.state === ESTABLISHED || flow.state === TIME_WAIT)) {
+        this.#segments.sendControl(flow, flow.nextToGuest, tcp.ACK);
+      }
+    }
+  }
+
+  pollAt(): number {
+    return this.#again.length > 0 || this.#starved.length > 0 ? this.#now + 1 : this.#wheel.pollAt();
+  }
+
+  #pumpStarved(nowMs: number): void {
+    const starved = this.#starved;
+    this.#starved = [];
+    for (const flow of starved) {
+      if (!flow.has(STARVED)) continue;
+      flow.bits &= ~STARVED;
+      this.#sender.pump(flow, nowMs);
+    }
+  }
+
+  // ---- timers
+
+  #onTimer(flow: TcpFlow, nowMs: number): void {
+    if (flow.state === CLOSED) return;
+    if (flow.timerAtMs === 0) return this.#onIdle(flow, nowMs);
+    if (nowMs < flow.timerAtMs) return this.#arm(flow);
+    flow.timerAtMs = 0;
+    switch (flow.state) {
+      case SYN_RECEIVED:
+        return this.#resendSyn(flow, tcp.SYN | tcp.ACK, nowMs);
+      case SYN_SENT:
+        return this.#resendSyn(flow, tcp.SYN, nowMs);
+      case TIME_WAIT:
+        return this.#release(flow, false);
+      case ESTABLISHED:
+        if (flow.has(PROBING)) return this.#onProbeTimer(flow, nowMs);
+        if (flow.unackedToGuest === flow.nextToGuest) return this.#onIdle(flow, nowMs);
+        if (flow.retries >= MAX_RETRIES) return this.#giveUp(flow);
+        this.#sender.onTimeout(flow, nowMs);
+    }
+  }
+
+  #resendSyn(flow: TcpFlow, flags: number, nowMs: number): void {
+    if (flow.retries >= MAX_SYN_RETRIES) return this.#giveUp(flow);
+    flow.retries++;
+    flow.rtoMs *= 2;
+    this.#segments.sendControl(flow, flow.initialToGuest, flags);
+    flow.timerAtMs = nowMs + flow.rtoMs;
+    this.#arm(flow);
+  }
+
+  #onProbeTimer(flow: TcpFlow, nowMs: number): void {
+    // A guest that keeps its window shut but answers may do so for ever (RFC 9293 §3.8.6.1).
+    if (flow.retries >= MAX_RETRIES && nowMs - flow.lastHeardMs > 2 * PROBE_MAX) return this.#giveUp(flow);
+    flow.retries++;
+    this.#sender.probe(flow);
+    const wait = Math.min(flow.rtoMs * 2 ** Math.min(flow.retries, 16), PROBE_MAX);
+    flow.timerAtMs = nowMs + wait;
+    this.#arm(flow);
+  }
+
+  #stopProbing(flow: TcpFlow): void {
+    flow.bits &= ~PROBING;
+    flow.timerAtMs = 0;
+    flow.retries = 0;
+    this.#armIdle(flow);
+  }
+
+  /** Nothing under way: keep-alive (RFC 1122 §4.2.3.6), with silence as the only evidence. */
+  #onIdle(flow: TcpFlow, nowMs: number): void {
+    if (flow.state !== ESTABLISHED) return;
+    const silent = nowMs - flow.lastHeardMs;
+    if (silent >= KEEP_ALIVE_IDLE + KEEP_ALIVE_TRIES * KEEP_ALIVE_INTERVAL) return this.#giveUp(flow);
+    if (silent >= KEEP_ALIVE_IDLE) this.#sender.probe(flow);
+    this.#armIdle(flow);
+  }
+
+  #armIdle(flow: TcpFlow): void {
+    const silent = this.#now - flow.lastHeardMs;
+    const wait = silent < KEEP_ALIVE_IDLE ? KEEP_ALIVE_IDLE - silent : KEEP_ALIVE_INTERVAL;
+    this.#wheel.schedule(flow.id, this.#now + wait);
+  }
+
+  /** Makes sure the wheel fires by `timerAtMs`; firing early is put right in #onTimer. */
+  #arm(flow: TcpFlow): void {
+    if (flow.timerAtMs < this.#wheel.deadline(flow.id)) this.#wheel.schedule(flow.id, flow.timerAtMs);
+  }
+
+  #giveUp(flow: TcpFlow): void {
+    this.#counters.count(TIMED_OUT_FLOWS);
+    this.abort(flow);
+  }
+
+  // ---- opening and closing
+
+  #openFlow(path: Path, guestPort: number, remotePort: number, nowMs: number): TcpFlow | null {
+    const use = path.port === null ? undefined : this.#ports.get(path.port.id);
+    if (use !== undefined && (use.flows >= MAX_FLOWS_PER_PORT || use.halfOpen >= MAX_HALF_OPEN_PER_PORT)) {
+      this.#counters.count(REFUSED_PORT);
+      return null;
+    }
+    fillKey(this.#key, path, guestPort, remotePort);
+    const id = this.#table.insert(this.#key);
+    if (id < 0) {
+      this.#counters.count(REFUSED_FULL);
+      return null;
+    }
+    const flow = (this.#flows[id] ??= new TcpFlow());
+    flow.reset();
+    flow.copyFrom(path);
+    flow.id = id;
+    flow.guestPort = guestPort;
+    flow.remotePort = remotePort;
+    flow.openedMs = nowMs;
+    flow.lastHeardMs = nowMs;
+    flow.bits = HALF_OPEN;
+    if (path.port !== null) this.#countPort(path.port, 1, 1);
+    this.#counters.count(OPENED);
+    return flow;
+  }
+
+  /** Options of the guest's SYN or SYN-ACK, parsed into `$options`. */
+  #takeOptions(flow: TcpFlow, v: DataView, l4: number): void {
+    const { mss, windowScale, sackPermitted } = tcp.$options;
+    const most = this.#segments.maxMss(flow.family);
+    // RFC 9293 §3.7.1: 536 or 1220 when the option is absent; tiny values only waste work (SACK panic, CVE-2019-11479).
+    const said = mss > 0 ? mss : flow.family === 4 ? 536 : 1220;
+    flow.mssToGuest = Math.max(Math.min(said, most), 48);
+    if (windowScale >= 0) {
+      flow.shiftToGuest = windowScale;
+      flow.shiftFromGuest = WINDOW_SHIFT;
+    }
+    if (sackPermitted) flow.bits |= SACK_OK;
+    flow.windowToGuest = tcp.window(v, l4);
+    flow.windowSeq = tcp.seq(v, l4);
+  }
+
+  #establish(flow: TcpFlow, ack: number, nowMs: number): void {
+    flow.state = ESTABLISHED;
+    flow.unackedToGuest = ack;
+    flow.timerAtMs = 0;
+    flow.retries = 0;
+    flow.lastHeardMs = nowMs;
+    flow.windowAck = ack;
+    flow.bits |= HOST_READABLE;
+    flow.bits &= ~HALF_OPEN;
+    if (flow.port !== null) this.#countPort(flow.port, 0, -1);
+    this.#armIdle(flow);
+  }
+
+  /** The host's side could not be opened: the guest hears why, as promptly as we did. */
+  #failOpening(flow: TcpFlow, errno: number, nowMs: number): void {
+    this.#counters.count(HOST_FAILED);
+    if (errno === ENETUNREACH || errno === EHOSTUNREACH || errno === EACCES || errno === EPERM) {
+      this.#errors.unreachable(flow, errno, nowMs);
+    } else if (errno === ECONNREFUSED) {
+      // RFC 9293 §3.10.7.1: the answer to a SYN that nobody listens for.
+      this.#segments.sendControl(flow, 0, tcp.RST | tcp.ACK);
+    }
+    // Anything else (ETIMEDOUT, no descriptors) is silence: the guest tries again and gives up when a host would.
+    this.#release(flow, false);
+  }
+
+  #onHostFailed(flow: TcpFlow, errno: number): void {
+    if (flow.state === CLOSED) return;
+    this.#counters.count(HOST_FAILED);
+    if (flow.state === CONNECTING) return this.#failOpening(flow, errno, this.#now);
+    if (flow.state === SYN_RECEIVED || flow.state === ESTABLISHED) this.#resetGuest(flow);
+    this.#release(flow, false);
+  }
+
+  #resetGuest(flow: TcpFlow): void {
+    this.#segments.sendControl(flow, flow.nextToGuest, tcp.RST | tcp.ACK);
+  }
+
+  #resetStray(packet: Packet, nowMs: number): void {
+    if (this.#mayRespond(nowMs)) this.#segments.sendReset(packet);
+  }
+
+  /** Both directions are closed and acknowledged. */
+  #finishIfDone(flow: TcpFlow, nowMs: number): void {
+    if (flow.state !== ESTABLISHED || !flow.has(FIN_TO_GUEST_ACKED) || !flow.has(HOST_SHUT)) return;
+    this.#receiver.release(flow);
+    this.#host.close(flow, false);
+    flow.fd = -1;
+    flow.state = TIME_WAIT;
+    flow.timerAtMs = nowMs + TIME_WAIT_MS;
+    this.#wheel.schedule(flow.id, flow.timerAtMs);
+  }
+
+  /** Frees the record; `reset`: the host's peer sees RST, else FIN. */
+  #release(flow: TcpFlow, reset: boolean): void {
+    this.#wheel.cancel(flow.id);
+    this.#receiver.release(flow);
+    if (flow.fd >= 0) this.#host.close(flow, reset);
+    flow.fd = -1;
+    if (flow.port !== null) this.#countPort(flow.port, -1, flow.has(HALF_OPEN) ? -1 : 0);
+    flow.state = CLOSED;
+    flow.bits &= DIRTY; // still on the list of this wake-up
+    this.#table.delete(flow.id);
+  }
+
+  #countPort(port: GuestPort, flows: number, halfOpen: number): void {
+    const use = this.#ports.get(port.id) ?? { flows: 0, halfOpen: 0 };
+    use.flows += flows;
+    use.halfOpen += halfOpen;
+    if (use.flows <= 0) this.#ports.delete(port.id);
+    else this.#ports.set(port.id, use);
+  }
+
+  #markAck(flow: TcpFlow): void {
+    flow.bits |= ACK_DUE;
+    if (flow.has(DIRTY)) return;
+    flow.bits |= DIRTY;
+    this.#dirty.push(flow);
+  }
+
+  #mayRespond(nowMs: number): boolean {
+    if (this.#responses.take(nowMs)) return true;
+    this.#counters.count(DROP_RATE);
+    return false;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * A segment's end of a link: everything known about one NIC hangs here, never on a MAC alone.
+ *
+ * Zone: packet to send, control for the rest.  A frame is (off, len) in the arena: `off` is the Ethernet header, and
+ * the VNET_HDR_LEN bytes before it hold a virtio_net_hdr (checksum to complete, segmentation).  Frames are borrowed
+ * until the call returns; a link that cannot offload completes and cuts them in its own copy.
+ */
+
+/** How a port's frames leave: implemented by each link. */
+export interface LinkOutput {
+  readonly kind: 'stream' | 'dgram' | 'tap' | 'loopback';
+  /** Takes the frame or drops it: false means dropped (queue full, peer gone). Never blocks, never throws. */
+  send(off: number, len: number): boolean;
+  /** Bytes that `send` would take now without a drop; what TCP looks at before it reads from the host. */
+  room(): number;
+}
+
+export class Port {
+  /** Unique in the network process for its whole life. */
+  readonly id: number;
+  link: LinkOutput | null = null;
+  /** Stable identity of the NIC behind it (`web/0`, or `mac:…` once an anonymous guest has spoken). */
+  nicKey = '';
+  guest = '';
+  /** A NIC whose cable is pulled neither sends nor receives. */
+  connected = true;
+  /** The host itself is behind this port: trusted, and not subject to guest isolation. */
+  readonly hostSide: boolean;
+  /** MAC of the guest as it says it, once known; hi is 16 bits, lo 32. */
+  macHi = 0;
+  macLo = 0;
+  /** MAC on the wire when another port already carries the guest's own (0,0: none). */
+  aliasHi = 0;
+  aliasLo = 0;
+  /** Learned MACs that point here (mac-table bound). */
+  learned = 0;
+  /** Claimed addresses that point here (address-table bound). */
+  claimed = 0;
+  sinceMs = 0;
+  framesFromGuest = 0;
+  bytesFromGuest = 0;
+  framesToGuest = 0;
+  bytesToGuest = 0;
+  dropsToGuest = 0;
+  dropsFromGuest = 0;
+
+  constructor(id: number, hostSide = false) {
+    this.id = id;
+    this.hostSide = hostSide;
+  }
+
+  get live(): boolean {
+    return this.link !== null && this.connected;
+  }
+
+  send(off: number, len: number): void {
+    if (this.link === null || !this.connected) {
+      this.dropsToGuest++;
+    } else if (this.link.send(off, len)) {
+      this.framesToGuest++;
+      this.bytesToGuest += len;
+    } else {
+      this.dropsToGuest++;
+    }
+  }
+
+  room(): number {
+    return this.link === null || !this.connected ? 0 : this.link.room();
+  }
+}
