@@ -147,6 +147,15 @@ describe('files', () => {
     );
   });
 
+  test('that are published run on the oldest Node.js that the manifest names', () => {
+    // 22.18 strips types but leaves syntax: `using` and these names came later.
+    const newer =
+      /^\s*(?:await\s+)?using\s+\w+\s*=|\bimport\.meta\.main\b|\bRegExp\.escape\b|\b(?:Async)?DisposableStack\b|\bPromise\.try\b/m;
+    assertNone(
+      sources.flatMap(({ path, text }) => (newer.exec(text) ?? []).map((found) => `${path}: ${found.trim()}`)),
+    );
+  });
+
   test('hold no leftovers', () => {
     const leftover =
       /@ts-(ignore|nocheck)|\b(it|test|describe)\.only\(|\bTODO\b(?!\(#\d+\))|\bFIXME\b|\bXXX\b|\bdebugger\b/;
