@@ -236,19 +236,30 @@ describe('an ordinary user, by process', () => {
     assert.match(error.message, /not root in the user namespace/);
   });
 
-  test('a closed /dev/net/tun is named with the fix', async (t) => {
-    if (!ready(t)) return;
-    await using child = Process.start(asUser(NOBODY, inside));
-    await child.waitFor(/^in$/m);
-    chmodSync('/dev/net/tun', 0o600);
-    try {
-      const error = await refusal(asUser(NOBODY, holderArgv(tapRequest(), { pid: child.pid, path: null })));
-      assert.equal(error.code, 'not-permitted');
-      assert.equal(error.hint, 'as root: chmod 666 /dev/net/tun');
-    } finally {
-      chmodSync('/dev/net/tun', 0o666);
-    }
-  });
+  for (const { name, make, code, hint } of [
+    {
+      name: 'closed',
+      make: 'mknod -m 600 /dev/net/tun c 10 200',
+      code: 'not-permitted',
+      hint: 'as root: chmod 666 /dev/net/tun',
+    },
+    {
+      name: 'missing',
+      make: ':',
+      code: 'unsupported',
+      hint: 'load it with: modprobe tun (in a container, pass the device in)',
+    },
+  ]) {
+    test(`a ${name} /dev/net/tun is named with the fix`, async (t) => {
+      if (!ready(t)) return;
+      await using child = Process.start(asUser(NOBODY, inside));
+      await child.waitFor(/^in$/m);
+      const script = `mount -t tmpfs -o mode=755 vmlan /dev/net && ${make} && exec "$@"`;
+      const holder = asUser(NOBODY, holderArgv(tapRequest(), { pid: child.pid, path: null }));
+      const error = await refusal(['unshare', '--mount', 'sh', '-c', script, 'sh', ...holder]);
+      assert.deepEqual([error.code, error.hint], [code, hint]);
+    });
+  }
 
   test('a process that has ended is not found', async (t) => {
     if (!ready(t)) return;
