@@ -23,28 +23,28 @@ test('a plain query', () => {
 
 test('EDNS', () => {
   const table = [
-    { opt: '00 0029 04d0 0000 0000 0000', want: [1232, 0, false, false] },
-    { opt: '00 0029 1000 0000 8000 0000', want: [4096, 0, true, false] },
-    { opt: '00 0029 0064 0000 0000 0000', want: [512, 0, false, false] }, // RFC 6891 §6.2.3: below 512 means 512
-    { opt: '00 0029 04d0 0001 0000 0000', want: [1232, 1, false, false] },
-    { opt: '00 0029 04d0 0000 0000 000c 000a 0008 0102030405060708', want: [1232, 0, false, false] }, // cookie
-    { opt: '00 0029 04d0 0000 0000 000b 0008 0007 0001 1800 0a0000', want: [1232, 0, false, true] }, // client subnet
+    { opt: '00 0029 04d0 0000 0000 0000', want: [1232, 0, false, true] },
+    { opt: '00 0029 1000 0000 8000 0000', want: [4096, 0, true, true] },
+    { opt: '00 0029 0064 0000 0000 0000', want: [512, 0, false, true] }, // RFC 6891 §6.2.3: below 512 means 512
+    { opt: '00 0029 04d0 0001 0000 0000', want: [1232, 1, false, true] },
+    { opt: '00 0029 04d0 0000 0000 000c 000a 0008 0102030405060708', want: [1232, 0, false, true] }, // cookie
+    { opt: '00 0029 04d0 0000 0000 000b 0008 0007 0001 1800 0a0000', want: [1232, 0, false, false] }, // client subnet
   ];
   for (const { opt, want } of table) {
     const { query, verdict } = parse(WITH_OPT + opt);
     assert.equal(verdict, QUERY_OK, opt);
-    assert.deepEqual([query.udpOctets, query.ednsVersion, query.dnssecOk, query.hasAnswerOption], want, opt);
+    assert.deepEqual([query.udpOctets, query.ednsVersion, query.dnssecOk, query.isOrdinary], want, opt);
   }
 });
 
 test('fields of an earlier query do not stay', () => {
   const query = new DnsQuery();
   query.parse(hex(`${WITH_OPT} 00 0029 1000 0001 8000 0004 0003 0000`));
-  assert.equal(query.hasAnswerOption, true);
+  assert.equal(query.isOrdinary, false);
   query.parse(hex(PLAIN));
   assert.deepEqual(
-    [query.hasEdns, query.udpOctets, query.ednsVersion, query.dnssecOk, query.hasAnswerOption],
-    [false, 512, 0, false, false],
+    [query.hasEdns, query.udpOctets, query.ednsVersion, query.dnssecOk, query.isOrdinary],
+    [false, 512, 0, false, true],
   );
 });
 
@@ -84,7 +84,8 @@ test('what is no good query', () => {
 
 test('a record besides OPT does no harm', () => {
   const tsig = '00 00fa 00ff 00000000 0000';
-  assert.equal(parse(`${WITH_OPT} ${tsig}`).verdict, QUERY_OK);
+  const { query, verdict } = parse(`${WITH_OPT} ${tsig}`);
+  assert.deepEqual([verdict, query.isOrdinary], [QUERY_OK, false]);
 });
 
 test('mutated queries never throw and cost little', () => {

@@ -49,8 +49,8 @@ export class DnsQuery {
   udpOctets: number = PLAIN_UDP_OCTETS;
   ednsVersion = 0;
   dnssecOk = false;
-  /** Carries an EDNS option that may change the answer (client subnet, NSID, …). */
-  hasAnswerOption = false;
+  /** Nothing but a question and EDNS without options that may change the answer (client subnet, NSID, …). */
+  isOrdinary = false;
 
   readonly #cursor: RecordCursor = new RecordCursor();
 
@@ -72,7 +72,7 @@ export class DnsQuery {
     this.udpOctets = PLAIN_UDP_OCTETS;
     this.ednsVersion = 0;
     this.dnssecOk = false;
-    this.hasAnswerOption = false;
+    this.isOrdinary = true;
   }
 
   /** Nothing stands before the first question, so its name cannot be compressed. */
@@ -95,7 +95,8 @@ export class DnsQuery {
     cursor.start(bytes, this.questionEnd);
     for (let i = 0; i < total; i++) {
       if (!cursor.next()) return false;
-      if (cursor.type === TYPE.OPT && !(i >= firstAdditional && this.#readEdns(cursor))) return false;
+      if (cursor.type !== TYPE.OPT) this.isOrdinary = false;
+      else if (i < firstAdditional || !this.#readEdns(cursor)) return false;
     }
     return true;
   }
@@ -117,7 +118,7 @@ export class DnsQuery {
     let at = cursor.rdata;
     while (at < cursor.end) {
       if (at + 4 > cursor.end) return false;
-      if (!HOP_OPTIONS.has(readUint16(cursor.bytes, at))) this.hasAnswerOption = true;
+      if (!HOP_OPTIONS.has(readUint16(cursor.bytes, at))) this.isOrdinary = false;
       at += 4 + readUint16(cursor.bytes, at + 2);
     }
     return at === cursor.end;
