@@ -173,6 +173,7 @@ test('a new guest is answered at once and alone, an impatient one with all other
     segment.takes().map(({ atMs, port }) => [atMs, port]),
     [[53_500, ALL_PORTS]],
   );
+  segment.runTo(60_000);
   segment.advertiser.onSolicit(7, 60_000);
   segment.runTo(60_000);
   assert.deepEqual(
