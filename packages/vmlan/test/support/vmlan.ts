@@ -7,9 +7,10 @@
  *
  * Zone: control. Closing it ends daemon, networks and machines, and removes the folders.
  */
+import { statSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { StatusView } from '../../src/model/api.ts';
 import { asUser, type Namespace, type User } from './netns.ts';
 import { output, Process, run, type RunOptions, type RunResult } from './process.ts';
@@ -23,7 +24,31 @@ export interface VmlanOptions {
   readonly user?: User;
 }
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+const CHECKOUT = join(import.meta.dirname, '../../../..');
+const CLI = 'packages/vmlan/src/cli/main.ts';
+const VISIBLE_CHECKOUT = '/mnt';
+
+/** Whether other users may enter a folder and all above it. */
+function openToOthers(folder: string): boolean {
+  const mode = statSync(folder).mode;
+  return (mode & 0o001) !== 0 && (folder === '/' || openToOthers(dirname(folder)));
+}
+
+/**
+ * The command line for another user. A checkout below a private folder, such as root's home, is shown to it elsewhere, in
+ * a mount namespace of its own.
+ */
+function commandFor(user: User, args: readonly string[]): string[] {
+  const node = (checkout: string): string[] => [
+    process.execPath.replace(CHECKOUT, checkout),
+    ...['--disable-warning=ExperimentalWarning', join(checkout, CLI)],
+    ...args,
+  ];
+  if (openToOthers(CHECKOUT)) return asUser(user, node(CHECKOUT));
+  const mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+  const own = ['unshare', '--mount', 'sh', '-c', mount, 'sh', CHECKOUT, VISIBLE_CHECKOUT];
+  return [...own, ...asUser(user, node(VISIBLE_CHECKOUT))];
+}
 
 export class Vmlan implements AsyncDisposable {
   /** Private, and the owner's: for sockets and files of a test that vmlan must be able to open. */
@@ -70,10 +95,10 @@ export class Vmlan implements AsyncDisposable {
 
   /** The whole argument vector of a command line. */
   argv(...args: readonly string[]): string[] {
-    const command = [process.execPath, '--disable-warning=ExperimentalWarning', MAIN, ...args];
     const { namespace, user } = this.#options;
-    if (namespace !== undefined) return namespace.argv(command, user);
-    return user === undefined ? command : asUser(user, command);
+    const own = [process.execPath, '--disable-warning=ExperimentalWarning', join(CHECKOUT, CLI), ...args];
+    const command = user === undefined ? own : commandFor(user, args);
+    return namespace === undefined ? command : namespace.argv(command);
   }
 
   /** A command, whatever its exit status. */
