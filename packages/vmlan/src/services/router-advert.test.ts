@@ -50,6 +50,13 @@ class Segment {
     this.nowMs = untilMs;
   }
 
+  /** A guest solicits, and whatever is due at that moment is sent. */
+  solicits(port: number, atMs: number): void {
+    this.runTo(atMs);
+    this.advertiser.onSolicit(port, atMs);
+    this.runTo(atMs);
+  }
+
   /** What was sent since the last call. */
   takes(): Sent[] {
     return this.sent.splice(0);
@@ -150,9 +157,8 @@ test('a new guest is answered at once and alone, an impatient one with all other
   segment.advertiser.start(1000);
   segment.runTo(50_000);
   segment.takes();
-  segment.advertiser.onSolicit(7, 50_000);
-  segment.advertiser.onSolicit(8, 50_000);
-  segment.runTo(50_000);
+  segment.solicits(7, 50_000);
+  segment.solicits(8, 50_000);
   assert.deepEqual(
     segment.takes().map(({ atMs, port }) => [atMs, port]),
     [
@@ -160,10 +166,7 @@ test('a new guest is answered at once and alone, an impatient one with all other
       [50_000, 8],
     ],
   );
-  for (let ms = 50_000; ms < 52_000; ms += 10) {
-    segment.advertiser.onSolicit(7, ms);
-    segment.runTo(ms);
-  }
+  for (let ms = 50_000; ms < 52_000; ms += 10) segment.solicits(7, ms);
   assert.deepEqual(
     segment.takes().map(({ atMs, port }) => [atMs, port]),
     [[50_250, ALL_PORTS]],
@@ -173,16 +176,13 @@ test('a new guest is answered at once and alone, an impatient one with all other
     segment.takes().map(({ atMs, port }) => [atMs, port]),
     [[53_500, ALL_PORTS]],
   );
-  segment.runTo(60_000);
-  segment.advertiser.onSolicit(7, 60_000);
-  segment.runTo(60_000);
+  segment.solicits(7, 60_000);
   assert.deepEqual(
     segment.takes().map(({ atMs, port }) => [atMs, port]),
     [[60_000, 7]],
   );
   segment.advertiser.onPortGone(7);
-  segment.advertiser.onSolicit(7, 60_001);
-  segment.runTo(60_001);
+  segment.solicits(7, 60_001);
   assert.deepEqual(
     segment.takes().map(({ atMs, port }) => [atMs, port]),
     [[60_001, 7]],
