@@ -22,6 +22,7 @@ test('which socket is used', () => {
     { name: 'user with both', env: xdg, uid: 7, exists: all, want: '/run/user/7/vmlan/vmlan.sock' },
     { name: "user with the system's alone", env: xdg, uid: 7, exists: system, want: '/run/vmlan/vmlan.sock' },
     { name: 'no runtime directory', env: {}, uid: 7, exists: none, want: '/tmp/vmlan-7/vmlan.sock' },
+    { name: 'a directory of its own', env: { VMLAN_RUNTIME_DIR: '/r' }, uid: 7, exists: system, want: '/r/vmlan.sock' },
     { name: 'environment', env: { VMLAN_HOST: 'unix:///a%20b' }, uid: 7, exists: none, want: '/a b' },
     { name: 'flag first', host: 'unix:///x', env: { VMLAN_HOST: 'unix:///a' }, uid: 7, exists: none, want: '/x' },
     { name: 'loopback', host: 'http://[::1]:8080', env: {}, uid: 7, exists: none, want: 'http://::1:8080' },

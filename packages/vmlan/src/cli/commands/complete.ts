@@ -1,0 +1,65 @@
+/**
+ * `vmlan __complete -- WORDS`: what the completion scripts ask; the last word is the unfinished one.
+ *
+ * Zone: control.  Never prints an error: a shell would show it in the middle of the user's line.
+ */
+import type { Command } from 'commander';
+import type { Context, DefineCommand } from '../context.ts';
+import { createProgram } from '../program.ts';
+import { suggestWords } from '../suggest-words.ts';
+import { FORWARD_FIELDS } from '../views/forwards.ts';
+
+const ANSWER_TIMEOUT_MS = 1000;
+
+export const define: DefineCommand = (command, context) => {
+  command.argument('[words...]', 'the command line so far').action(async (words: string[]) => {
+    const before = words.slice(0, -1);
+    const { command: innermost, rest } = await findCommand(context, before);
+    const candidates = await suggestWords(innermost, rest, words.at(-1) ?? '', (kind) => namesOf(context, kind));
+    const lines = candidates.map(({ word, description }) => (description === '' ? word : `${word}\t${description}`));
+    context.output.write(lines.map((line) => `${line}\n`).join(''));
+  });
+};
+
+/** Walks down the tree along the words that are commands. */
+async function findCommand(context: Context, before: readonly string[]): Promise<{ command: Command; rest: string[] }> {
+  const program = createProgram(context.io, '');
+  let command = program.root;
+  let rest: string[] = [];
+  for (const word of before) {
+    const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    if (next === undefined) {
+      rest.push(word);
+      continue;
+    }
+    await program.define(next);
+    command = next;
+    rest = [];
+  }
+  return { command, rest };
+}
+
+async function namesOf(context: Context, placeholder: string): Promise<readonly string[]> {
+  const { client } = context;
+  const options = { timeoutMs: ANSWER_TIMEOUT_MS };
+  try {
+    switch (placeholder) {
+      case 'guest':
+        return (await client.call('listGuests', {}, options)).map(({ name }) => name);
+      case 'network':
+        return (await client.call('listNetworks', undefined, options)).map(({ name }) => name);
+      case 'forward':
+        return (await client.call('listForwards', {}, options)).map(({ id }) => id);
+      case 'record':
+        return (await client.call('listRecords', {}, options)).map(({ id }) => id);
+      case 'section':
+        return ['network', 'port'];
+      case 'field':
+        return FORWARD_FIELDS.map(([name]) => name);
+      default:
+        return [];
+    }
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * `vmlan forward`: list, add, remove.
+ *
+ * Zone: control.
+ */
+import type { ForwardInput } from '../../model/api.ts';
+import type { DefineCommand } from '../context.ts';
+import { addExamples } from '../examples.ts';
+import { forwardTable } from '../views/forwards.ts';
+
+export const define: DefineCommand = (command, context) => {
+  defineList(command, context);
+  defineAdd(command, context);
+  defineRemove(command, context);
+  addExamples(command, [
+    ["the host's port 8080 leads to the guest's port 80", 'vmlan forward add 8080 web:80'],
+    ['all forwards', 'vmlan forward list'],
+  ]);
+};
+
+const defineList: DefineCommand = (command, context) => {
+  const list = command
+    .command('list')
+    .alias('ls')
+    .description('List the port forwards.')
+    .summary('list the port forwards');
+  list.option('--network <network>', 'only those of this network').action(async ({ network }: { network?: string }) => {
+    const forwards = await context.client.call('listForwards', { query: { network } });
+    await context.output.show(forwards, {
+      table: (coloured) => forwardTable(forwards, coloured),
+      ids: () => forwards.map(({ id }) => id),
+    });
+  });
+  addExamples(list, [['all forwards', 'vmlan forward list']]);
+};
+
+interface AddOptions {
+  readonly udp?: boolean;
+  readonly reverse?: boolean;
+  readonly network?: string;
+}
+
+const defineAdd: DefineCommand = (command, context) => {
+  const add = command
+    .command('add')
+    .description('Add a port forward; it holds at once and is kept.')
+    .summary('add a port forward');
+  add
+    .argument('<host>', 'PORT, ADDRESS:PORT, *:PORT, a range FIRST-LAST of ports, or the path of a unix socket')
+    .argument('<target>', "GUEST:PORT or ADDRESS:PORT; with --reverse the gateway's PORT that guests connect to")
+    .option('--udp', 'UDP instead of TCP')
+    .option('--reverse', 'from the guests to the host')
+    .option('--network <network>', "the network; the guest's own without it")
+    .action(async (host: string, guest: string, options: AddOptions) => {
+      const body: ForwardInput = {
+        host,
+        guest,
+        network: options.network,
+        protocol: options.udp === true ? 'udp' : 'tcp',
+        direction: options.reverse === true ? 'reverse' : 'host',
+      };
+      const forward = await context.client.call('createForward', { body });
+      const forwards = [forward];
+      await context.output.show(forward, {
+        table: (coloured) => forwardTable(forwards, coloured),
+        ids: () => [forward.id],
+      });
+    });
+  addExamples(add, [
+    ["the host's port 8080 leads to the guest's port 80", 'vmlan forward add 8080 web:80'],
+    ['reachable from other machines too', 'vmlan forward add 0.0.0.0:8080 web:80'],
+    ['a range of UDP ports', 'vmlan forward add --udp 6000-6010 web:6000-6010'],
+    [
+      'guests reach a unix socket of the host at port 5000 of the gateway',
+      'vmlan forward add --reverse /run/app.sock 5000',
+    ],
+  ]);
+};
+
+const defineRemove: DefineCommand = (command, context) => {
+  const remove = command
+    .command('remove')
+    .alias('rm')
+    .description('Remove port forwards; their connections end.')
+    .summary('remove port forwards');
+  remove.argument('<forward...>', 'identifiers, as `vmlan forward list` shows them').action(async (ids: string[]) => {
+    for (const id of ids) {
+      await context.client.call('deleteForward', { params: { id } });
+      context.output.done(`forward ${id} removed`);
+    }
+  });
+  addExamples(remove, [['remove one forward', 'vmlan forward remove f3']]);
+};

@@ -1,0 +1,144 @@
+/**
+ * `vmlan up`: starts the daemon, detached, and waits until it answers.
+ *
+ * Zone: control.  The daemon is found beside this program and gets our environment; what it writes goes to daemon.log
+ * in the state directory.  A daemon that fails to start is quoted, and its exit code is ours.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { extname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { describeEndpoint } from '../../client/endpoint.ts';
+import { VmlanError } from '../../client/errors.ts';
+import type { StatusView } from '../../model/api.ts';
+import { resolvePaths } from '../../model/paths.ts';
+import type { Context, DefineCommand } from '../context.ts';
+import { addExamples } from '../examples.ts';
+import { runProgram } from '../run-program.ts';
+import { networkTable } from '../views/networks.ts';
+
+const START_TIMEOUT_MS = 60_000;
+const POLL_INTERVAL_MS = 50;
+const LOG_TAIL_LINES = 20;
+
+interface UpOptions {
+  readonly foreground?: boolean;
+  readonly config?: string;
+}
+
+export const define: DefineCommand = (command, context) => {
+  command
+    .option('--foreground', 'stay, and write the log to the terminal; for service managers')
+    .option('--config <file>', 'use this networks.yaml (also VMLAN_CONFIG)')
+    .action(async ({ foreground = false, config }: UpOptions) => {
+      const running = await statusIfRunning(context);
+      if (running !== null) return showRunning(context, running, 'runs already');
+      const env = daemonEnvironment(context, config);
+      if (foreground) {
+        context.exitCode = await runProgram(daemonCommand(), env);
+        return;
+      }
+      context.output.progress('starting the daemon …');
+      const status = await startDetached(context, env);
+      await showRunning(context, status, 'is up');
+    });
+  addExamples(command, [
+    ['start vmlan', 'vmlan up'],
+    ['with networks of your own', 'vmlan up --config networks.yaml'],
+    ['under systemd or in a container', 'vmlan up --foreground'],
+  ]);
+};
+
+async function statusIfRunning(context: Context): Promise<StatusView | null> {
+  try {
+    return await context.client.call('status');
+  } catch (error) {
+    if (error instanceof VmlanError && error.code === 'daemon-unreachable') return null;
+    throw error;
+  }
+}
+
+async function showRunning(context: Context, status: StatusView, how: string): Promise<void> {
+  const networks = status.networks.filter(({ state }) => state !== 'stopped');
+  const heading = `vmlan ${status.version} ${how}, pid ${status.pid}`;
+  await context.output.show(status, {
+    table: (coloured) => (networks.length === 0 ? `${heading}\n` : `${heading}\n\n${networkTable(networks, coloured)}`),
+    ids: () => networks.map(({ name }) => name),
+  });
+  for (const warning of status.warnings) context.output.warn(warning);
+}
+
+function daemonCommand(): string[] {
+  const program = new URL(`../../daemon/main${extname(import.meta.url)}`, import.meta.url);
+  return [process.execPath, '--disable-warning=ExperimentalWarning', fileURLToPath(program)];
+}
+
+/** Flags win over the environment by becoming part of it. */
+function daemonEnvironment(context: Context, config: string | undefined): NodeJS.ProcessEnv {
+  const { endpoint } = context.client;
+  if (endpoint.kind !== 'unix') {
+    throw new VmlanError('usage', `a daemon cannot be started at ${describeEndpoint(endpoint)}`, {
+      hint: 'it listens on a unix socket: --host unix:///path',
+    });
+  }
+  return {
+    ...context.io.env,
+    VMLAN_HOST: `unix://${endpoint.path}`,
+    ...(config === undefined ? {} : { VMLAN_CONFIG: resolve(config) }),
+  };
+}
+
+async function startDetached(context: Context, env: NodeJS.ProcessEnv): Promise<StatusView> {
+  const { state } = resolvePaths(env, { uid: context.io.uid, home: homedir() });
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  const log = join(state, 'daemon.log');
+  const fd = openSync(log, 'a', 0o600);
+  const logStart = statSync(log).size;
+  const [program = '', ...args] = daemonCommand();
+  const child = spawn(program, args, { detached: true, stdio: ['ignore', fd, fd], env, cwd: '/' });
+  closeSync(fd);
+  let failure: Error | null = null;
+  child.once('error', (error) => (failure = error));
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    const status = await statusIfRunning(context);
+    if (status !== null) {
+      child.unref();
+      return status;
+    }
+    if (failure !== null || child.exitCode !== null || child.signalCode !== null)
+      throw startError(child, log, logStart);
+    await delay(POLL_INTERVAL_MS);
+  }
+  throw new VmlanError('timeout', `the daemon does not answer after ${START_TIMEOUT_MS / 1000} s`, {
+    hint: `its log: ${log}`,
+  });
+}
+
+/** The daemon ended: its own last words, which name the object and the next step. */
+function startError(child: ChildProcess, log: string, logStart: number): VmlanError {
+  const written = readFileSync(log).subarray(logStart).toString('utf8').trim();
+  const lines = written.split('\n').slice(-LOG_TAIL_LINES);
+  const last = lines.findLast((line) => line.startsWith('vmlan: '));
+  const hint = lines.findLast((line) => line.startsWith('hint: '))?.slice('hint: '.length);
+  const message = last === undefined ? `the daemon ended at once\n${lines.join('\n')}` : last.slice('vmlan: '.length);
+  const code = exitCodeName(child.exitCode);
+  return new VmlanError(code, message, { hint: hint ?? `its log: ${log}` });
+}
+
+/** The code of the table that has the daemon's exit code, so that ours is the same. */
+function exitCodeName(exitCode: number | null): 'internal' | 'invalid-config' | 'conflict' | 'not-permitted' {
+  switch (exitCode) {
+    case 2:
+      return 'invalid-config';
+    case 4:
+      return 'conflict';
+    case 5:
+      return 'not-permitted';
+    default:
+      return 'internal';
+  }
+}

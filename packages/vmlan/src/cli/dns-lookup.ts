@@ -1,0 +1,72 @@
+/**
+ * A name looked up the way the gateway of a network does: its own records and guests first, then the host's resolver.
+ *
+ * Zone: control.  Runs in the command line, so that nothing is asked of a running guest; aliases (CNAME) are followed
+ * at most MAX_ALIASES deep, RFC 1034 §3.6.2.
+ */
+import { promises as resolver } from 'node:dns';
+import { VmlanError } from '../client/errors.ts';
+import type { RecordView } from '../model/api.ts';
+
+export interface Answer {
+  readonly name: string;
+  readonly type: string;
+  readonly value: string;
+  readonly from: 'vmlan' | 'host';
+}
+
+const MAX_ALIASES = 8;
+const HOST_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SRV', 'TXT', 'CAA', 'SOA'] as const;
+type HostType = (typeof HOST_TYPES)[number];
+
+export async function lookUp(records: readonly RecordView[], name: string, type: string): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  let wanted = name.toLowerCase().replace(/\.$/, '');
+  for (let depth = 0; depth <= MAX_ALIASES; depth++) {
+    const local = records.filter((record) => record.name === wanted);
+    if (local.length === 0) return [...answers, ...(await askHost(wanted, type, answers.length > 0))];
+    answers.push(...local.filter((record) => record.type === type).map(toAnswer));
+    const alias = local.find((record) => record.type === 'CNAME');
+    if (alias === undefined || type === 'CNAME') return nonEmpty(answers, wanted, type);
+    answers.push(toAnswer(alias));
+    wanted = alias.value.toLowerCase().replace(/\.$/, '');
+  }
+  throw new VmlanError('unavailable', `${name} leads through more than ${MAX_ALIASES} aliases`);
+}
+
+const toAnswer = ({ name, type, value }: RecordView): Answer => ({ name, type, value, from: 'vmlan' });
+
+function nonEmpty(answers: Answer[], name: string, type: string): Answer[] {
+  if (answers.length > 0) return answers;
+  throw new VmlanError('not-found', `${name} exists and has no ${type} record`);
+}
+
+async function askHost(name: string, type: string, optional: boolean): Promise<Answer[]> {
+  if (!isHostType(type))
+    throw new VmlanError('unsupported', `the host's resolver cannot be asked for ${type} records from here`);
+  try {
+    const found = (await resolver.resolve(name, type)) as unknown;
+    return (Array.isArray(found) ? found : [found]).map((value) => ({
+      name,
+      type,
+      value: zoneText(value),
+      from: 'host',
+    }));
+  } catch (cause) {
+    if (optional) return [];
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    const absent = code === 'ENOTFOUND' || code === 'ENODATA';
+    throw new VmlanError(absent ? 'not-found' : 'unavailable', `${name} ${type}: ${absent ? 'no such record' : code}`, {
+      cause,
+    });
+  }
+}
+
+const isHostType = (type: string): type is HostType => (HOST_TYPES as readonly string[]).includes(type);
+
+/** A record of node:dns in zone file notation: strings of TXT joined, fields of MX, SRV and others in their order. */
+function zoneText(value: unknown): string {
+  if (Array.isArray(value)) return value.join('');
+  if (typeof value === 'object' && value !== null) return Object.values(value).join(' ');
+  return String(value);
+}

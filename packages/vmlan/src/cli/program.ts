@@ -1,0 +1,115 @@
+/**
+ * The tree of commands: names and summaries here, everything else in one module per command, loaded when it is called.
+ *
+ * Zone: control.  So `vmlan --help` reads no command at all, and each command only itself.
+ */
+import { Command, Option } from 'commander';
+import { Context } from './context.ts';
+import type { DefineCommand, GlobalOptions } from './context.ts';
+import { addExamples } from './examples.ts';
+import type { Io } from './io.ts';
+import { OUTPUT_FORMATS } from './output/output.ts';
+
+interface Entry {
+  readonly name: string;
+  readonly alias?: string;
+  readonly summary: string;
+  readonly hidden?: boolean;
+  readonly load: () => Promise<{ readonly define: DefineCommand }>;
+}
+
+const COMMANDS: readonly Entry[] = [
+  { name: 'up', summary: 'start the daemon and its networks', load: () => import('./commands/up.ts') },
+  { name: 'down', summary: 'stop the daemon and its networks', load: () => import('./commands/down.ts') },
+  { name: 'status', summary: 'show what runs', load: () => import('./commands/status.ts') },
+  {
+    name: 'run',
+    summary: 'start a virtual machine, or connect a network namespace',
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'attach',
+    summary: 'print what a virtual machine needs to join a network',
+    load: () => import('./commands/attach.ts'),
+  },
+  { name: 'detach', summary: "cut a guest's link to its networks", load: () => import('./commands/detach.ts') },
+  { name: 'list', alias: 'ls', summary: 'list the guests', load: () => import('./commands/list.ts') },
+  { name: 'show', summary: 'show one guest, or one field of it', load: () => import('./commands/show.ts') },
+  { name: 'network', summary: 'list, show, start and stop networks', load: () => import('./commands/network.ts') },
+  { name: 'forward', summary: 'list, add and remove port forwards', load: () => import('./commands/forward.ts') },
+  { name: 'dns', summary: 'list, add, remove and query DNS records', load: () => import('./commands/dns.ts') },
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: 'version',
+    summary: 'show the versions of the command line and the daemon',
+    load: () => import('./commands/version.ts'),
+  },
+  { name: '__complete', summary: 'suggest words', hidden: true, load: () => import('./commands/complete.ts') },
+];
+
+const EXAMPLES = [
+  ['start the daemon', 'vmlan up'],
+  ['boot a machine on the default network', 'vmlan run web --image web.qcow2'],
+  ['see who has which address', 'vmlan list'],
+  ['reach port 80 of the machine at port 8080 of the host', 'vmlan forward add 8080 web:80'],
+] as const;
+
+export interface Program {
+  readonly root: Command;
+  readonly context: Context;
+  /** Fills in the arguments, options and sub-commands of a top-level command. */
+  readonly define: (command: Command) => Promise<void>;
+}
+
+export function createProgram(io: Io, version: string): Program {
+  const root = new Command('vmlan');
+  const context = new Context(io, () => root.opts<GlobalOptions>());
+  configure(root, io);
+  root
+    .description('One network for your virtual machines, without root.')
+    .usage('COMMAND [ARGUMENTS] [OPTIONS]')
+    .addOption(new Option('-o, --output <format>', 'how to print data').choices(OUTPUT_FORMATS).default('table'))
+    .option('-q, --quiet', 'print identifiers alone')
+    .option('--host <address>', 'the daemon: unix:///path or http://127.0.0.1:port (also VMLAN_HOST)')
+    .option('--no-color', 'no colours (also NO_COLOR)')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'explain a command')
+    .helpCommand('help [command]', 'explain a command');
+  for (const { name, alias, summary, hidden } of COMMANDS) {
+    const command = root
+      .command(name, { hidden: hidden ?? false })
+      .description(sentence(summary))
+      .summary(summary);
+    if (alias !== undefined) command.alias(alias);
+  }
+  addExamples(root, EXAMPLES);
+  const defined = new Set<Command>();
+  const define = async (command: Command): Promise<void> => {
+    const entry = COMMANDS.find(({ name }) => name === command.name());
+    if (entry === undefined || defined.has(command)) return;
+    defined.add(command);
+    const module = await entry.load();
+    module.define(command, context);
+  };
+  root.hook('preSubcommand', async (_root, command) => define(command));
+  return { root, context, define };
+}
+
+/** Settings that sub-commands inherit: nothing is printed or ended behind our back. */
+function configure(root: Command, io: Io): void {
+  root.exitOverride();
+  root.configureHelp({ showGlobalOptions: true });
+  root.configureOutput({
+    writeOut: (text) => io.stdout.write(text),
+    writeErr: (text) => io.stderr.write(text),
+    outputError: () => undefined,
+    getOutHelpWidth: () => io.stdout.columns ?? 100,
+    getErrHelpWidth: () => io.stderr.columns ?? 100,
+  });
+}
+
+const sentence = (summary: string): string => `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;

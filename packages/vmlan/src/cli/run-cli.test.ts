@@ -1,0 +1,538 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { VmlanError } from '../client/errors.ts';
+import { vmlan } from './capture-io.fixture.ts';
+import type { CaptureOptions, Ran } from './capture-io.fixture.ts';
+import { createProgram } from './program.ts';
+import { processIo } from './io.ts';
+import { StubDaemon, guestView, networkView, nicView } from './stub-daemon.fixture.ts';
+
+let daemon: StubDaemon;
+before(async () => {
+  daemon = await StubDaemon.start();
+});
+after(async () => daemon[Symbol.asyncDispose]());
+beforeEach(() => {
+  daemon.changes.length = 0;
+  daemon.failure = null;
+  daemon.guests = [guestView('web')];
+  daemon.forwards = [];
+  daemon.records = [];
+});
+
+const ask = (line: string, options: CaptureOptions = {}): Promise<Ran> =>
+  vmlan(line.split(' '), { ...options, env: { VMLAN_HOST: `unix://${daemon.socket}`, ...options.env } });
+
+async function ok(line: string, options: CaptureOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await ask(line, options);
+  assert.deepEqual([code, stderr], [0, ''], line);
+  return stdout;
+}
+
+describe('usage', () => {
+  const table: { line: string; code: number; text: RegExp; hint: RegExp }[] = [
+    { line: 'lsit', code: 2, text: /unknown command 'lsit'/, hint: /did you mean list\?/ },
+    { line: 'network strat lab', code: 2, text: /unknown command 'strat'/, hint: /did you mean start\?/ },
+    { line: 'list --netwrok lab', code: 2, text: /unknown option '--netwrok'/, hint: /did you mean --network\?/ },
+    { line: 'list -x', code: 2, text: /unknown option '-x'/, hint: /see: vmlan list --help/ },
+    { line: 'list extra', code: 2, text: /too many arguments/, hint: /see: vmlan list --help/ },
+    { line: 'show', code: 2, text: /missing required argument 'guest'/, hint: /see: vmlan show --help/ },
+    { line: '-o text list', code: 2, text: /Allowed choices are table, json, yaml/, hint: /see/ },
+    { line: '--host tcp://x list', code: 2, text: /is not an address of a daemon/, hint: /unix:\/\// },
+    { line: 'attach web --kind tap', code: 2, text: /Allowed choices are qemu-stream/, hint: /see/ },
+    { line: 'attach web --exec', code: 2, text: /belong together/, hint: /--exec -- COMMAND/ },
+    { line: 'attach web -- true', code: 2, text: /belong together/, hint: /--exec/ },
+    { line: 'attach web --qemu-version new', code: 2, text: /not a version of QEMU/, hint: /^$/ },
+    { line: 'run web --network lab,mtu=5', code: 2, text: /Write NETWORK/, hint: /see: vmlan run --help/ },
+    { line: 'run web --memory lots', code: 2, text: /Write a size/, hint: /see/ },
+    { line: 'run web --cpus 0', code: 2, text: /whole number/, hint: /see/ },
+    { line: 'run web --wait', code: 2, text: /--wait belongs to --netns/, hint: /^$/ },
+    { line: 'run web --config-net', code: 2, text: /--config-net belongs to --netns/, hint: /^$/ },
+    { line: 'run web --netns 1 --kernel k', code: 2, text: /--kernel and --netns exclude/, hint: /^$/ },
+    { line: 'run web --netns 1 -- -vga std', code: 2, text: /no arguments for QEMU/, hint: /^$/ },
+    { line: 'run web --arch pdp11', code: 2, text: /no machine is known/, hint: /--arch/ },
+    { line: 'dns add a.b A 1.2.3.4 --ttl soon', code: 2, text: /number of seconds/, hint: /see: vmlan dns --help/ },
+    { line: 'show web nonsense', code: 2, text: /no field "nonsense"/, hint: /one of: name, network, state, ip/ },
+    { line: 'show web network speed', code: 2, text: /no field "speed"/, hint: /mode, driver/ },
+    { line: 'show web port speed', code: 2, text: /no field "speed"/, hint: /id, protocol/ },
+    { line: 'show web ip more', code: 2, text: /no field "ip"/, hint: /network, port/ },
+    { line: 'completion tcsh', code: 2, text: /Allowed choices are bash, zsh, fish/, hint: /see/ },
+    { line: 'show none', code: 3, text: /there is no guest "none"/, hint: /see: vmlan list/ },
+    { line: 'show web network ip --network dev', code: 3, text: /is not on network "dev"/, hint: /^$/ },
+    { line: 'network show none', code: 3, text: /there is no network "none"/, hint: /network list/ },
+    { line: 'dns remove none', code: 3, text: /no DNS record/, hint: /dns list/ },
+    { line: 'run c1 --netns 2147483647', code: 3, text: /there is no process/, hint: /^$/ },
+    { line: 'run c1 --netns vml-none', code: 3, text: /no network namespace vml-none/, hint: /ip netns list/ },
+    { line: 'run c1 --netns ..', code: 2, text: /is no namespace/, hint: /^$/ },
+    { line: 'run web --image /nowhere/disk', code: 3, text: /cannot read the disk image/, hint: /^$/ },
+    { line: '--host http://127.0.0.1:1 up', code: 2, text: /cannot be started at http/, hint: /unix socket/ },
+    { line: '--host http://127.0.0.1:1 list', code: 6, text: /no vmlan daemon answers/, hint: /vmlan up/ },
+  ];
+  for (const { line, code, text, hint } of table) {
+    test(line, async () => {
+      const ran = await ask(line, { env: { PATH: process.env['PATH'] } });
+      assert.equal(ran.code, code, ran.stderr);
+      assert.equal(ran.stdout, '');
+      assert.match(ran.stderr, /^vmlan: .+\n(hint: .+\n)?$/);
+      assert.match(ran.stderr, text);
+      assert.match(/^hint: (.*)$/m.exec(ran.stderr)?.[1] ?? '', hint);
+    });
+  }
+
+  test('a noun without a verb prints its page on stderr', async () => {
+    const { code, stdout, stderr } = await ask('network');
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /^Usage: vmlan network/);
+  });
+
+  test('nothing at all prints the page', async () => {
+    const { code, stdout } = await vmlan([]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Usage: vmlan COMMAND/);
+  });
+});
+
+describe('exit codes', () => {
+  const codes = {
+    internal: 1,
+    invalid: 2,
+    'not-found': 3,
+    conflict: 4,
+    'not-permitted': 5,
+    timeout: 1,
+    exhausted: 1,
+  } as const;
+  for (const [code, want] of Object.entries(codes) as [keyof typeof codes, number][]) {
+    test(`${code} is ${want}`, async () => {
+      daemon.failure = { route: 'listGuests', error: new VmlanError(code, 'it is so', { hint: 'do this' }) };
+      assert.deepEqual(await ask('list'), { code: want, stdout: '', stderr: 'vmlan: it is so\nhint: do this\n' });
+    });
+  }
+
+  test('an absent daemon is 6', async () => {
+    const env = { VMLAN_HOST: 'unix:///nowhere/vmlan.sock' };
+    assert.deepEqual(await ask('list', { env }), {
+      code: 6,
+      stdout: '',
+      stderr: 'vmlan: no vmlan daemon answers at /nowhere/vmlan.sock\nhint: start it with: vmlan up\n',
+    });
+  });
+
+  test('what the daemon says cannot move the cursor', async () => {
+    daemon.failure = { route: 'listGuests', error: new VmlanError('internal', 'a\u001B[2Jb', { hint: '\u0007' }) };
+    assert.equal((await ask('list')).stderr, 'vmlan: a\uFFFD[2Jb\nhint: \uFFFD\n');
+  });
+});
+
+describe('list', () => {
+  test('for people', async () => {
+    daemon.guests.push(
+      { ...guestView('日本'), nics: [] },
+      guestView('db', { address4: [], address6: ['fe80::1'], state: 'waiting' }),
+    );
+    assert.equal(
+      await ok('list'),
+      [
+        'NAME  IP             IPV6         MAC                NETWORK  STATE',
+        'web   192.168.105.5  fd00:105::5  52:54:00:12:34:56  lab      connected',
+        'db    -              fe80::1      52:54:00:12:34:56  lab      waiting',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('for scripts', async () => {
+    assert.equal(await ok('list -q'), 'web\n');
+    assert.deepEqual(JSON.parse(await ok('list --output json')), daemon.guests);
+    assert.match(await ok('ls -o yaml'), /^- name: web\n {2}registered: true\n/);
+    assert.deepEqual(JSON.parse(await ok('-o json list --network dev')), []);
+  });
+
+  test('colours only where they are wanted', async () => {
+    const green = '\u001B[32mconnected\u001B[0m';
+    assert.ok((await ok('list', { terminal: true })).includes(green));
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }])
+      assert.ok(!(await ok('list', { terminal: true, env })).includes(green));
+    assert.ok(!(await ok('--no-color list', { terminal: true })).includes(green));
+    assert.ok(!(await ok('list')).includes(green));
+  });
+});
+
+describe('show', () => {
+  test('a summary', async () => {
+    const text = await ok('show web');
+    assert.match(text, /^name +web\n/);
+    assert.match(text, /^names +web\.lab\.internal web\.vmlan\.internal$/m);
+    assert.match(text, /^age +1m$/m);
+    assert.match(text, /^dropped +3$/m);
+    assert.deepEqual(JSON.parse(await ok('show web -o json')), daemon.guests[0]);
+  });
+
+  test('one field and nothing else', async () => {
+    assert.equal(await ok('show web ip'), '192.168.105.5\n');
+    assert.equal(await ok('show web network ip'), '192.168.105.5\n');
+    assert.equal(await ok('show web network mode'), 'user-v2\n');
+    assert.equal(await ok('show web network gateway'), '192.168.105.2\n');
+  });
+
+  test('a field without a value is not found', async () => {
+    daemon.guests = [guestView('web', { address4: [] })];
+    assert.deepEqual(await ask('show web network ip'), {
+      code: 3,
+      stdout: '',
+      stderr: 'vmlan: guest "web" has no ip now\n',
+    });
+  });
+
+  test('the network of a card', async () => {
+    assert.match(await ok('show web network'), /^network +lab\nmode +user-v2\n/);
+    assert.equal((JSON.parse(await ok('show web network -o json')) as { mtu: number }).mtu, 65_520);
+    daemon.guests = [
+      { ...guestView('web'), nics: [nicView('web'), nicView('web', { network: 'dev', address4: ['10.0.0.9'] })] },
+    ];
+    assert.equal(await ok('show web network ip --network dev'), '10.0.0.9\n');
+  });
+
+  test('its forwards and no others', async () => {
+    const forward = {
+      network: 'lab',
+      protocol: 'tcp',
+      direction: 'host',
+      origin: 'api',
+      state: 'listening',
+      problem: null,
+      connections: 2,
+    } as const;
+    daemon.forwards = [
+      { id: 'f1', host: '127.0.0.1:8080', guest: 'web:80', ...forward },
+      { id: 'f2', host: '127.0.0.1:8081', guest: '[fd00:105::5]:81', ...forward },
+      { id: 'f3', host: '127.0.0.1:8082', guest: 'db:80', ...forward },
+      { id: 'f4', host: '/run/app.sock', guest: '5000', ...forward, direction: 'reverse' },
+    ];
+    assert.equal(await ok('show web port -q'), 'f1\nf2\n');
+    assert.equal(await ok('show web port host'), '127.0.0.1:8080\n127.0.0.1:8081\n');
+    assert.match(await ok('show web port'), /^f1 +tcp +127\.0\.0\.1:8080 +-> +web:80 +lab +2 +listening$/m);
+  });
+});
+
+describe('status and version', () => {
+  test('status', async () => {
+    daemon.warnings = ['leases cannot be stored'];
+    const { code, stdout, stderr } = await ask('status');
+    daemon.warnings = [];
+    assert.deepEqual([code, stderr], [0, 'vmlan: warning: leases cannot be stored\n']);
+    assert.match(stdout, /^daemon +vmlan 9\.9\.9, pid \d+, up \d+d$/m);
+    assert.match(stdout, /^guests +1 of 1 connected$/m);
+    assert.match(stdout, /^lab +user-v2 +userspace +192\.168\.105\.0\/24 +fd00:105::\/64 +1 +running$/m);
+    assert.equal(await ok('status -q'), 'lab\n');
+  });
+
+  test('version, with and without a daemon', async () => {
+    assert.match(await ok('version'), /^client +1\.2\.3\ndaemon +9\.9\.9\n/);
+    assert.match(await ok('version', { env: { VMLAN_HOST: 'unix:///nowhere' } }), /^daemon +not running$/m);
+    assert.equal(await ok('--version'), '1.2.3\n');
+    assert.equal(await ok('version -q'), '1.2.3\n');
+    daemon.failure = { route: 'health', error: new VmlanError('internal', 'broken') };
+    assert.equal((await ask('version')).code, 1);
+  });
+
+  test('up says that it runs already', async () => {
+    const text = await ok('up');
+    assert.match(text, /^vmlan 9\.9\.9 runs already, pid \d+\n\nNAME/);
+    assert.doesNotMatch(text, /^dev /m);
+    assert.equal(await ok('up -q'), 'lab\n');
+  });
+});
+
+describe('changes', () => {
+  const table: { line: string; stdout: RegExp; changes: string[] }[] = [
+    {
+      line: 'network start lab dev',
+      stdout: /^network "lab" runs, 192\.168\.105\.0\/24\nnetwork "dev" runs/,
+      changes: ['startNetwork {"name":"lab"} {}', 'startNetwork {"name":"dev"} {}'],
+    },
+    { line: 'network stop lab', stdout: /^network "lab" stopped\n$/, changes: ['stopNetwork {"name":"lab"} {}'] },
+    { line: 'network stop lab -q', stdout: /^$/, changes: ['stopNetwork {"name":"lab"} {}'] },
+    {
+      line: 'forward add 8080 web:80',
+      stdout: /^f9 +tcp +8080 +-> +web:80 /m,
+      changes: ['createForward {} {"protocol":"tcp","direction":"host","host":"8080","guest":"web:80"}'],
+    },
+    {
+      line: 'forward add --udp --reverse 53 5353 --network lab -q',
+      stdout: /^f9\n$/,
+      changes: ['createForward {} {"network":"lab","protocol":"udp","direction":"reverse","host":"53","guest":"5353"}'],
+    },
+    {
+      line: 'forward rm f1 f2',
+      stdout: /^forward f1 removed\nforward f2 removed\n$/,
+      changes: ['deleteForward {"id":"f1"} {}', 'deleteForward {"id":"f2"} {}'],
+    },
+    {
+      line: 'dns add mail.lab.internal mx 10 a.lab.internal --ttl 60',
+      stdout: /^r9 +mail\.lab\.internal +60 +MX +10 a\.lab\.internal /m,
+      changes: ['createRecord {} {"name":"mail.lab.internal","type":"MX","value":"10 a.lab.internal","ttl":60}'],
+    },
+    { line: 'detach web', stdout: /^guest "web" detached\n$/, changes: ['detachGuest {"name":"web"} {}'] },
+    {
+      line: 'detach web --network lab --forget',
+      stdout: /^guest "web" detached and forgotten\n$/,
+      changes: ['detachGuest {"name":"web"} {"network":"lab"}', 'deleteGuest {"name":"web"} {}'],
+    },
+  ];
+  for (const { line, stdout, changes } of table) {
+    test(line, async () => {
+      assert.match(await ok(line), stdout);
+      assert.deepEqual(daemon.changes, changes);
+    });
+  }
+
+  test('a network that cannot start is an error', async () => {
+    const problem = { type: 'x', title: 'x', status: 409, code: 'conflict', detail: 'the subnet is taken' };
+    daemon.networks = [networkView('lab', { state: 'failed', problem }), daemon.networks[1]!];
+    assert.deepEqual(await ask('network start lab'), { code: 4, stdout: '', stderr: 'vmlan: the subnet is taken\n' });
+    daemon.networks = [networkView('lab'), daemon.networks[1]!];
+  });
+
+  test('progress is for those who watch', async () => {
+    assert.match((await ask('network start lab', { terminal: true })).stderr, /^starting network "lab" …\n$/);
+    assert.equal((await ask('network start lab -q', { terminal: true })).stderr, '');
+  });
+});
+
+describe('networks', () => {
+  test('list and show', async () => {
+    assert.equal(await ok('network list -q'), 'lab\ndev\n');
+    assert.match(await ok('network show lab'), /^why +the daemon is an ordinary user$/m);
+    assert.match(await ok('network show lab'), /^flows +3 TCP, 2 UDP, 0 ICMP$/m);
+    assert.equal(await ok('network show lab socket'), '/run/v/qemu.sock\n');
+    assert.deepEqual(JSON.parse(await ok('network show dev -o json')), daemon.networks[1]);
+    assert.equal((await ask('network show dev socket')).code, 3);
+  });
+
+  test('leases of one network or of all', async () => {
+    const lease = {
+      network: 'lab',
+      family: 4,
+      guest: 'web',
+      nic: 'web/0',
+      mac: null,
+      hostname: 'web',
+      state: 'active',
+    } as const;
+    daemon.leases = [
+      { ...lease, address: '192.168.105.5', expiresMs: Date.now() + 3_599_000 },
+      { ...lease, address: '192.168.105.6', expiresMs: Date.now() - 120_000, state: 'expired' },
+      { ...lease, address: '192.168.105.7', expiresMs: null, network: 'dev', state: 'reserved' },
+    ];
+    assert.match(await ok('network leases lab'), /^192\.168\.105\.5 +web +- +web +lab +in 59m +active$/m);
+    assert.match(await ok('network leases lab'), /2m ago +expired$/m);
+    assert.equal(await ok('network leases -q'), '192.168.105.5\n192.168.105.6\n192.168.105.7\n');
+    assert.match(await ok('network leases dev'), /never +reserved$/m);
+  });
+});
+
+describe('dns', () => {
+  const record = { network: 'lab', ttl: 60, origin: 'api' } as const;
+  const records = [
+    { id: 'r1', name: 'www.lab.internal', type: 'CNAME', value: 'web.lab.internal.', ...record },
+    { id: 'r2', name: 'web.lab.internal', type: 'A', value: '192.168.105.5', ...record, origin: 'guest' as const },
+    { id: 'r3', name: 'web.lab.internal', type: 'TXT', value: '"hello"', ...record },
+    { id: 'r4', name: 'loop.lab.internal', type: 'CNAME', value: 'loop.lab.internal', ...record },
+    { id: 'r5', name: 'out.lab.internal', type: 'CNAME', value: 'no-such-name.invalid', ...record },
+  ];
+  beforeEach(() => {
+    daemon.records = [...records];
+  });
+
+  test('list', async () => {
+    assert.equal(await ok('dns list -q'), 'r1\nr2\nr3\nr4\nr5\n');
+    assert.match(await ok('dns list'), /^r2 +web\.lab\.internal +60 +A +192\.168\.105\.5 +lab +guest$/m);
+  });
+
+  test('a query follows aliases', async () => {
+    assert.equal(await ok('dns query WWW.lab.internal. -q'), 'web.lab.internal.\n192.168.105.5\n');
+    assert.equal(await ok('dns query web.lab.internal txt -q'), '"hello"\n');
+    assert.equal(await ok('dns query www.lab.internal CNAME -q'), 'web.lab.internal.\n');
+    assert.equal(await ok('dns query out.lab.internal -q'), 'no-such-name.invalid\n');
+    assert.match(await ok('dns query web.lab.internal'), /^web\.lab\.internal +A +192\.168\.105\.5 +vmlan$/m);
+  });
+
+  test('a query that has no answer', async () => {
+    assert.match((await ask('dns query web.lab.internal AAAA')).stderr, /exists and has no AAAA record/);
+    assert.match((await ask('dns query loop.lab.internal')).stderr, /more than 8 aliases/);
+    assert.match((await ask('dns query elsewhere.invalid HTTPS')).stderr, /cannot be asked for HTTPS/);
+    assert.ok([1, 3].includes((await ask('dns query elsewhere.invalid')).code));
+  });
+
+  test('remove by identifier, or by name what was added', async () => {
+    assert.equal(await ok('dns remove r1'), 'www.lab.internal CNAME web.lab.internal. removed\n');
+    assert.equal(await ok('dns rm Web.lab.internal'), 'web.lab.internal TXT "hello" removed\n');
+    assert.deepEqual(daemon.changes, ['deleteRecord {"id":"r1"} {}', 'deleteRecord {"id":"r3"} {}']);
+  });
+});
+
+describe('attach', () => {
+  test('prints one line that a shell reads', async () => {
+    assert.equal(
+      await ok('attach web --qemu-version 9.2'),
+      '-netdev stream,id=vmlan0,server=off,addr.type=unix,addr.path=/run/v/web.sock,reconnect-ms=200 ' +
+        '-device virtio-net-pci,netdev=vmlan0,mac=52:54:00:12:34:56,host_mtu=1500\n',
+    );
+    assert.equal(
+      await ok('attach web --kind vfkit'),
+      '--device virtio-net,unixSocketPath=/run/v/web.sock,mac=52:54:00:12:34:56\n',
+    );
+    assert.equal(await ok('attach web --kind vfkit -q'), 'web\n');
+  });
+
+  test('warns of a version that does not reconnect', async () => {
+    const { code, stderr } = await ask('attach web --qemu-version 7.2');
+    assert.deepEqual(
+      [code, stderr],
+      [0, 'vmlan: warning: QEMU 7.2 cannot reconnect: the guest loses its network when vmlan restarts\n'],
+    );
+    assert.match((await ask('attach web', { env: { PATH: '/nowhere' } })).stderr, /version of QEMU is unknown/);
+  });
+
+  test('as a document', async () => {
+    const text = await ok(
+      'attach new --network dev --mac 52:54:00:00:00:07 --ip 10.0.0.7 --qemu-version 9.2 --kind qemu-dgram -o json',
+    );
+    assert.deepEqual(JSON.parse(text), {
+      guest: 'new',
+      network: 'dev',
+      mac: '52:54:00:00:00:07',
+      socket: '/run/v/web.sock',
+      qemu: [
+        '-netdev',
+        'dgram,id=vmlan0,local.type=unix,local.path=/run/v/web.peer,remote.type=unix,remote.path=/run/v/web.sock',
+        '-device',
+        'virtio-net-pci,netdev=vmlan0,mac=52:54:00:00:00:07,host_mtu=1500',
+      ],
+    });
+    assert.deepEqual(daemon.changes, [
+      'attachGuest {"name":"new"} {"network":"dev","kind":"qemu-dgram","mac":"52:54:00:00:00:07","ip":"10.0.0.7"}',
+    ]);
+    assert.ok('vfkit' in (JSON.parse(await ok('attach web --kind vfkit -o json')) as object));
+  });
+
+  test('--exec runs the command and ends with its code', async () => {
+    const { code } = await ask('attach web --kind vfkit --exec -- test 1 = 2');
+    assert.equal(code, 2, 'test(1) refuses the arguments that were appended');
+    assert.equal((await ask('attach web --kind vfkit --exec -- vml-no-such-program')).code, 3);
+    assert.equal((await ask('attach web --kind vfkit --exec -- /etc')).code, 5);
+  });
+});
+
+describe('run --netns', () => {
+  test('by process, path and name', async () => {
+    const table: [string, string][] = [
+      [`run c1 --netns ${process.pid}`, `{"pid":${process.pid},"interface":"eth0","configure":false}`],
+      [
+        'run c1 --netns /proc/self/ns/net --interface net0 --config-net',
+        '{"path":"/proc/self/ns/net","interface":"net0","configure":true}',
+      ],
+    ];
+    for (const [line, netns] of table) {
+      daemon.changes.length = 0;
+      await ok(`${line} --network lab,ip=192.168.105.9 --mac 52:54:00:00:00:09`);
+      assert.deepEqual(daemon.changes, [
+        `attachGuest {"name":"c1"} {"network":"lab","kind":"netns","mac":"52:54:00:00:00:09","ip":"192.168.105.9","netns":${netns}}`,
+      ]);
+    }
+  });
+
+  test('says what is there', async () => {
+    assert.equal(
+      await ok(`run c1 --netns ${process.pid}`),
+      'guest "c1" is on network "lab": interface eth0, 52:54:00:12:34:56, ready for a DHCP client\n',
+    );
+    assert.match(await ok(`run c1 --netns ${process.pid} --config-net`), /, 192\.168\.105\.5\/24\n$/);
+    assert.equal((JSON.parse(await ok(`run c1 --netns ${process.pid} -o json`)) as { nic: string }).nic, 'c1/0');
+  });
+
+  test('--wait ends with the link', async () => {
+    const waiting = ok(`run c1 --netns ${process.pid} --wait`);
+    while (!daemon.guests.some(({ name }) => name === 'c1')) await new Promise((resolve) => setImmediate(resolve));
+    daemon.guests = [];
+    await waiting;
+    assert.match(daemon.changes.at(-1) ?? '', /^detachGuest \{"name":"c1"\} \{"network":"lab"\}$/);
+  });
+});
+
+describe('help', () => {
+  test('every page has a description and an example', async () => {
+    const { root, define } = createProgram(processIo(), '1.2.3');
+    for (const command of root.commands.filter((each) => !each.name().startsWith('_'))) {
+      await define(command);
+      for (const each of [command, ...command.commands]) {
+        let page = '';
+        each.configureOutput({ writeOut: (text) => (page += text) }).outputHelp();
+        assert.match(page, /\n\n[A-Z][^]*?\.\n\n/, each.name());
+        assert.match(page, /\nExamples:\n {2}# .*\n {2}\$ /, each.name());
+      }
+    }
+  });
+
+  test('on stdout, also by the help command', async () => {
+    for (const line of ['run --help', 'help run', '-h run']) {
+      const { code, stdout, stderr } = await vmlan(line.split(' '));
+      assert.deepEqual([code, stderr], [0, ''], line);
+      assert.match(stdout, /^Usage: vmlan/);
+    }
+  });
+});
+
+describe('completion', () => {
+  const words = async (...before: string[]): Promise<string[]> => {
+    const { stdout } = await vmlan(['__complete', '--', ...before], { env: { VMLAN_HOST: `unix://${daemon.socket}` } });
+    return stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('\t')[0] ?? '');
+  };
+
+  test('commands, options, choices and names', async () => {
+    assert.deepEqual(await words('net'), ['network']);
+    assert.ok((await words('')).includes('run'));
+    assert.ok(!(await words('')).includes('__complete'));
+    assert.deepEqual(await words('network', 'st'), ['start', 'stop']);
+    assert.deepEqual(await words('show', ''), ['web']);
+    assert.deepEqual(await words('show', 'web', ''), ['network', 'port']);
+    assert.deepEqual(await words('network', 'show', 'd'), ['dev']);
+    assert.deepEqual(await words('network', 'stop', 'lab', 'd'), ['dev']);
+    assert.deepEqual(await words('run', 'x', '--network', ''), ['lab', 'dev']);
+    assert.deepEqual(await words('attach', '--kind', 'qemu-s'), ['qemu-stream', 'qemu-socket-tcp']);
+    assert.deepEqual(await words('attach', '--kind', 'vfkit', 'w'), ['web']);
+    assert.deepEqual(await words('list', '--o'), ['--output']);
+    assert.deepEqual(await words('-o', 'j'), ['json']);
+    assert.deepEqual(await words('run', '--image', ''), []);
+    assert.deepEqual(await words('list', ''), []);
+    assert.deepEqual(await words('completion', 'z'), ['zsh']);
+    assert.deepEqual(await words('up', 'x', ''), []);
+  });
+
+  test('never fails', async () => {
+    const none = { env: { VMLAN_HOST: 'unix:///nowhere' } };
+    assert.deepEqual(await vmlan(['__complete', '--', 'show', ''], none), { code: 0, stdout: '', stderr: '' });
+    assert.equal((await vmlan(['__complete'], none)).code, 0);
+  });
+
+  test('scripts for three shells', async () => {
+    for (const shell of ['bash', 'zsh', 'fish'])
+      assert.match((await vmlan(['completion', shell])).stdout, /vmlan __complete -- /);
+  });
+});
+
+test('down waits until nobody answers', async () => {
+  await using other = await StubDaemon.start();
+  const env = { VMLAN_HOST: `unix://${other.socket}` };
+  assert.deepEqual(await vmlan(['down', '--keep-networks'], { env }), {
+    code: 0,
+    stdout: 'vmlan stopped; its networks run on\n',
+    stderr: '',
+  });
+  assert.deepEqual(other.changes, ['shutdown {} {"networks":false}']);
+  assert.equal((await vmlan(['down'], { env })).code, 6);
+});

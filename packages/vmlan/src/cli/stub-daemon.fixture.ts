@@ -1,0 +1,292 @@
+/**
+ * A daemon of paper for tests of the command line: the routes and schemas of model/api.ts over a few guests in memory.
+ * What goes in and out is checked by the same schemas as in the real one.
+ *
+ * Zone: control.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ERROR_CODES, VmlanError } from '../client/errors.ts';
+import { API_ROUTES } from '../model/api.ts';
+import type {
+  AttachInput,
+  AttachResult,
+  ForwardView,
+  GuestView,
+  LeaseView,
+  NetworkView,
+  NicView,
+  RecordView,
+  RouteName,
+  StatusView,
+} from '../model/api.ts';
+
+const GIB = 2 ** 30;
+
+export function nicView(guest: string, more: Partial<NicView> = {}): NicView {
+  return {
+    key: `${guest}/0`,
+    network: 'lab',
+    mac: '52:54:00:12:34:56',
+    aliasMac: null,
+    ip: null,
+    connected: true,
+    state: 'connected',
+    link: 'stream',
+    attachment: 'qemu-stream',
+    address4: ['192.168.105.5'],
+    address6: ['fe80::5054:ff:fe12:3456', 'fd00:105::5'],
+    hostname: guest,
+    sinceMs: Date.now() - 65_000,
+    counters: {
+      framesFromGuest: 10,
+      framesToGuest: 20,
+      bytesFromGuest: GIB,
+      bytesToGuest: 2 * GIB,
+      dropsFromGuest: 1,
+      dropsToGuest: 2,
+    },
+    ...more,
+  };
+}
+
+export function guestView(name: string, more: Partial<NicView> = {}): GuestView {
+  return {
+    name,
+    registered: true,
+    names: [`${name}.lab.internal`, `${name}.vmlan.internal`],
+    nics: [nicView(name, more)],
+  };
+}
+
+export function networkView(name: string, more: Partial<NetworkView> = {}): NetworkView {
+  return {
+    name,
+    mode: 'user-v2',
+    driver: 'userspace',
+    driverReason: 'the daemon is an ordinary user',
+    state: 'running',
+    problem: null,
+    autostart: true,
+    subnet: '192.168.105.0/24',
+    gateway: '192.168.105.2',
+    dns: '192.168.105.3',
+    poolStart: '192.168.105.5',
+    poolEnd: '192.168.105.254',
+    hostAddress: null,
+    subnet6: 'fd00:105::/64',
+    gateway6: 'fd00:105::2',
+    domain: `${name}.internal`,
+    mtu: 65_520,
+    interface: null,
+    hostAccess: 'all',
+    sockets: { qemu: '/run/v/qemu.sock', dgram: '/run/v/dgram.sock', listen: [] },
+    pid: 4711,
+    startedMs: Date.now() - 3_700_000,
+    restarts: 0,
+    guests: 1,
+    leases: 1,
+    flows: { tcp: 3, udp: 2, icmp: 0 },
+    ipv6Reachable: false,
+    ping: true,
+    warnings: [],
+    ...more,
+  };
+}
+
+interface Asked {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string | undefined>>;
+  readonly body: unknown;
+}
+
+const missing = (what: string, name: string): VmlanError =>
+  new VmlanError('not-found', `there is no ${what} "${name}"`, {
+    hint: `see: vmlan ${what === 'guest' ? '' : `${what} `}list`,
+  });
+
+export class StubDaemon {
+  readonly directory: string;
+  readonly socket: string;
+  /** `ROUTE {params} {body}` of each request but those that only look. */
+  readonly changes: string[] = [];
+  guests: GuestView[] = [guestView('web')];
+  networks: NetworkView[] = [
+    networkView('lab'),
+    networkView('dev', { state: 'stopped', pid: null, startedMs: null, sockets: null }),
+  ];
+  forwards: ForwardView[] = [];
+  records: RecordView[] = [];
+  leases: LeaseView[] = [];
+  warnings: string[] = [];
+  /** The next request to this route fails. */
+  failure: { route: RouteName; error: VmlanError } | null = null;
+  readonly #server: Server;
+
+  static async start(): Promise<StubDaemon> {
+    const stub = new StubDaemon();
+    await new Promise<void>((resolve) => stub.#server.listen(stub.socket, resolve));
+    return stub;
+  }
+
+  private constructor() {
+    this.directory = mkdtempSync(join(tmpdir(), 'vmlan-stub-'));
+    this.socket = join(this.directory, 'vmlan.sock');
+    this.#server = createServer((request, response) => void this.#onRequest(request, response));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let text = '';
+    for await (const chunk of request) text += String(chunk);
+    try {
+      const { name, asked } = this.#match(request, text);
+      if (this.failure?.route === name) throw this.failure.error;
+      if (request.method !== 'GET')
+        this.changes.push(`${name} ${JSON.stringify(asked.params)} ${JSON.stringify(asked.body)}`);
+      const result = API_ROUTES[name].result.parse(this.#answer(name, asked));
+      response.writeHead(API_ROUTES[name].status).end(result === null ? undefined : JSON.stringify(result));
+      if (name === 'shutdown') this.#server.close();
+    } catch (error) {
+      this.#refuse(response, error);
+    }
+  }
+
+  #refuse(response: ServerResponse, error: unknown): void {
+    const { code, message, hint } = error instanceof VmlanError ? error : new VmlanError('invalid', String(error));
+    const { status, title } = ERROR_CODES[code];
+    response
+      .writeHead(status)
+      .end(JSON.stringify({ type: `urn:vmlan:error:${code}`, title, status, code, detail: message, hint }));
+  }
+
+  #match(request: IncomingMessage, text: string): { name: RouteName; asked: Asked } {
+    const url = new URL(request.url ?? '/', 'http://vmlan');
+    for (const name of Object.keys(API_ROUTES) as RouteName[]) {
+      const route = API_ROUTES[name];
+      const pattern = new RegExp(`^${route.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`);
+      const match = request.method === route.method ? pattern.exec(url.pathname) : null;
+      if (match === null) continue;
+      const raw = Object.entries(match.groups ?? {}).map(([key, value]) => [key, decodeURIComponent(value)]);
+      const params = route.params.parse(Object.fromEntries(raw)) as Record<string, string>;
+      const query = route.query.parse(Object.fromEntries(url.searchParams)) as Record<string, string>;
+      const body = route.body.parse(text === '' ? {} : JSON.parse(text));
+      return { name, asked: { params, query, body } };
+    }
+    throw new VmlanError('not-found', `no route ${request.method} ${request.url}`);
+  }
+
+  #guest(name: string | undefined): GuestView {
+    const guest = this.guests.find((each) => each.name === name);
+    if (guest === undefined) throw missing('guest', name ?? '');
+    return guest;
+  }
+
+  #network(name: string | undefined): NetworkView {
+    const network = this.networks.find((each) => each.name === name);
+    if (network === undefined) throw missing('network', name ?? '');
+    return network;
+  }
+
+  #answer(name: RouteName, { params, query, body }: Asked): unknown {
+    const input = body as Record<string, never>;
+    const here = <T extends { readonly network: string }>(all: readonly T[]): T[] =>
+      all.filter(({ network }) => query['network'] === undefined || network === query['network']);
+    switch (name) {
+      case 'health':
+        return { status: 'ok', version: '9.9.9', pid: process.pid };
+      case 'status':
+        return this.#status();
+      case 'listNetworks':
+        return this.networks;
+      case 'getNetwork':
+      case 'startNetwork':
+      case 'stopNetwork':
+        return this.#network(params['name']);
+      case 'listLeases':
+        return this.leases.filter(({ network }) => network === this.#network(params['name']).name);
+      case 'listGuests':
+        return this.guests.filter(({ nics }) => here(nics).length > 0);
+      case 'getGuest':
+        return this.#guest(params['name']);
+      case 'deleteGuest':
+        this.guests = this.guests.filter((guest) => guest !== this.#guest(params['name']));
+        return null;
+      case 'attachGuest':
+        return this.#attach(params['name'] ?? '', input);
+      case 'listForwards':
+        return here(this.forwards);
+      case 'createForward':
+        return {
+          id: 'f9',
+          network: 'lab',
+          protocol: 'tcp',
+          direction: 'host',
+          ...input,
+          origin: 'api',
+          state: 'listening',
+          problem: null,
+          connections: 0,
+        };
+      case 'listRecords':
+        return here(this.records);
+      case 'createRecord':
+        return { id: 'r9', network: 'lab', ttl: null, ...input, origin: 'api' };
+      default:
+        return null;
+    }
+  }
+
+  #status(): StatusView {
+    const paths = { config: null, state: this.directory, runtime: this.directory, socket: this.socket };
+    const { networks, guests, warnings } = this;
+    return {
+      version: '9.9.9',
+      pid: process.pid,
+      startedMs: 0,
+      privileged: false,
+      paths,
+      defaultNetwork: 'lab',
+      networks,
+      guests,
+      warnings,
+    };
+  }
+
+  #attach(
+    guest: string,
+    { network = 'lab', kind = 'qemu-stream', mac = '52:54:00:12:34:56', netns }: AttachInput,
+  ): AttachResult {
+    if (!this.guests.some(({ name }) => name === guest)) {
+      const tap = kind === 'netns' ? { link: 'tap' as const } : {};
+      this.guests.push(guestView(guest, { network, mac, attachment: kind, ...tap }));
+    }
+    const socket = kind === 'qemu-socket-tcp' ? { host: '127.0.0.1', port: 4000 } : { unix: '/run/v/web.sock' };
+    return {
+      guest,
+      nic: `${guest}/0`,
+      network,
+      kind,
+      mac,
+      mtu: 1500,
+      socket: kind === 'netns' ? null : socket,
+      localSocket: kind === 'qemu-dgram' ? '/run/v/web.peer' : null,
+      interface: netns?.interface ?? null,
+      address4: netns?.configure === true ? '192.168.105.5' : null,
+      prefix4: 24,
+      gateway4: '192.168.105.2',
+      dns: '192.168.105.3',
+      gateway6: null,
+      prefix6: null,
+      searchDomains: [],
+    };
+  }
+}

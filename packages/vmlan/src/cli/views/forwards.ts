@@ -1,0 +1,46 @@
+/**
+ * Port forwards and DNS records as rows.
+ *
+ * Zone: control.
+ */
+import type { ForwardView, RecordView } from '../../model/api.ts';
+import { formatTable } from '../output/table.ts';
+import type { Column } from '../output/table.ts';
+import { stateColour } from './guests.ts';
+
+const FORWARD_COLUMNS: readonly Column<ForwardView>[] = [
+  { title: 'id', value: (forward) => forward.id },
+  { title: 'protocol', value: (forward) => forward.protocol },
+  { title: 'host', value: (forward) => forward.host },
+  { title: '', value: (forward) => (forward.direction === 'host' ? '->' : '<-') },
+  { title: 'guest', value: (forward) => forward.guest },
+  { title: 'network', value: (forward) => forward.network },
+  { title: 'open', value: (forward) => forward.connections, align: 'right' },
+  { title: 'state', value: (forward) => forward.state, colour: (forward) => stateColour(forward.state) },
+];
+
+export const forwardTable = (forwards: readonly ForwardView[], coloured: boolean): string =>
+  formatTable(FORWARD_COLUMNS, forwards, coloured);
+
+/** The fields that `vmlan show NAME port FIELD` knows. */
+export const FORWARD_FIELDS: readonly (readonly [name: string, value: (forward: ForwardView) => string | number])[] = [
+  ['id', (forward) => forward.id],
+  ['protocol', (forward) => forward.protocol],
+  ['host', (forward) => forward.host],
+  ['guest', (forward) => forward.guest],
+  ['state', (forward) => forward.state],
+  ['open', (forward) => forward.connections],
+];
+
+const RECORD_COLUMNS: readonly Column<RecordView>[] = [
+  { title: 'id', value: (record) => record.id },
+  { title: 'name', value: (record) => record.name },
+  { title: 'ttl', value: (record) => record.ttl, align: 'right' },
+  { title: 'type', value: (record) => record.type },
+  { title: 'value', value: (record) => record.value },
+  { title: 'network', value: (record) => record.network },
+  { title: 'origin', value: (record) => record.origin },
+];
+
+export const recordTable = (records: readonly RecordView[], coloured: boolean): string =>
+  formatTable(RECORD_COLUMNS, records, coloured);
