@@ -7,7 +7,7 @@
  *   - an offer, for HOLD_MS;
  *   - a declined address, for QUARANTINE_MS;
  *   - what an attached NIC holds. Its expiry alone does not free it at once, for the host's clock may have jumped while
- *     the guest slept: the lease's length must also pass on a clock that advances by at most MAX_STEP_MS per look;
+ *     the guest slept: the lease's length must also pass on a clock that counts no step of more than MAX_STEP_MS;
  *   - what a restored NIC holds, for RECONNECT_MS: guests outlive this process and come back to it.
  * Fresh slots go first, in order; then those longest idle (released, expired), then of guests longest gone, then of NICs
  * that never came back, then of attached NICs that let their lease run out, and last the asking NIC's own oldest.
@@ -31,6 +31,7 @@ export const HOLD_MS = 60_000;
 export const QUARANTINE_MS = 600_000;
 /** How long NICs of restored leases may take to reconnect. */
 export const RECONNECT_MS = 30_000;
+/** A longer step between two looks at the clock is taken for a jump. */
 export const MAX_STEP_MS = 60_000;
 /** Bindings of one family; beyond, old ones are recycled as in a full pool. */
 export const MAX_BINDINGS = 65_536;
@@ -248,7 +249,8 @@ export class LeasePool implements SiblingPool {
 
   /** Lets time pass: leases expire, offers lapse, declined addresses come back. */
   advance(nowMs: number): void {
-    this.#observedMs += Math.max(0, Math.min(MAX_STEP_MS, nowMs - this.#lastMs));
+    const stepMs = nowMs - this.#lastMs;
+    if (stepMs > 0 && stepMs <= MAX_STEP_MS) this.#observedMs += stepMs;
     this.#lastMs = nowMs;
     for (const binding of this.#expiry) {
       if (binding.expiresMs > nowMs) break;

@@ -216,6 +216,16 @@ test('what an attached NIC holds survives a clock jump, and is freed after its t
   assert.equal(lease(store, pool, identity('n/0'), nowMs), 3);
 });
 
+test('a clock jump does not count as time that passed, not even for a lease that is nearly over', () => {
+  const { store, pool } = setup({ last: 2 });
+  lease(store, pool, identity('a/0'), START_MS);
+  let nowMs = START_MS;
+  while (nowMs < START_MS + HOUR_MS - 30_000) store.advance((nowMs += 30_000));
+  assert.equal(lease(store, pool, identity('b/0'), (nowMs += DAY_MS)), -1);
+  assert.equal(lease(store, pool, identity('b/0'), (nowMs += 29_999)), -1);
+  assert.equal(lease(store, pool, identity('b/0'), (nowMs += 1)), 2);
+});
+
 test('a quiet renewal changes nothing that must be stored', () => {
   const { store, pool } = setup();
   const id = identity('a/0');
