@@ -93,7 +93,7 @@ export class RouterAdvertiser {
     this.#counters.count(SOLICITED);
     const answeredMs = this.#answeredMs.get(port);
     if (answeredMs === undefined || nowMs - answeredMs >= MIN_INTERVAL_MS) this.#waiting.add(port);
-    else this.#announceBy(this.#earliestToAll(nowMs) + this.#random() * MAX_DELAY_MS);
+    else this.#announceBy(this.#earliestToAll(nowMs) + Math.floor(this.#random() * MAX_DELAY_MS));
   }
 
   /** Forgets a port, so that who comes next on it is answered at once. */
@@ -165,7 +165,7 @@ export class RouterAdvertiser {
 
   #schedule(nowMs: number): void {
     this.#quickLeft = Math.max(0, this.#quickLeft - 1);
-    const period = SHORTEST_PERIOD_MS + this.#random() * (LONGEST_PERIOD_MS - SHORTEST_PERIOD_MS);
+    const period = SHORTEST_PERIOD_MS + Math.floor(this.#random() * (LONGEST_PERIOD_MS - SHORTEST_PERIOD_MS));
     this.#nextMs = nowMs + (this.#quickLeft > 0 ? MIN_INTERVAL_MS : period);
   }
 
