@@ -6,22 +6,13 @@
  */
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-// bash breaks words at colons; what it has cut off already must not come back.
 const BASH = `# vmlan completion for bash
 _vmlan() {
-  local IFS=$'\\n' line cur=\${COMP_WORDS[COMP_CWORD]} prefix=
-  local words=("\${COMP_WORDS[@]:1:COMP_CWORD}")
-  if declare -F __reassemble_comp_words_by_ref >/dev/null; then
-    local cword
-    __reassemble_comp_words_by_ref ':=' words cword
-    words=("\${words[@]:1:cword}")
-    [[ \${words[\${#words[@]}-1]} == *[:=]* ]] && prefix=\${words[\${#words[@]}-1]%"\${cur#[:=]}"}
-  fi
+  local line
   COMPREPLY=()
   while IFS= read -r line; do
-    line=\${line%%$'\\t'*}
-    COMPREPLY+=("\${line#"$prefix"}")
-  done < <(vmlan __complete -- "\${words[@]}" 2>/dev/null)
+    COMPREPLY+=("\${line%%$'\\t'*}")
+  done < <(vmlan __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
 complete -o default -F _vmlan vmlan
 `;
@@ -30,9 +21,9 @@ const ZSH = `#compdef vmlan
 # vmlan completion for zsh
 _vmlan() {
   local -a candidates
-  local line
-  while IFS= read -r line; do
-    candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}\${\${(M)line%$'\\t'*}:+:\${line#*$'\\t'}}")
+  local word description
+  while IFS=$'\\t' read -r word description; do
+    candidates+=("\${word//:/\\\\:}\${description:+:$description}")
   done < <(vmlan __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)
   if (( \${#candidates} )); then
     _describe 'vmlan' candidates
@@ -45,10 +36,16 @@ if [ "$funcstack[1]" = "_vmlan" ]; then _vmlan "$@"; else compdef _vmlan vmlan; 
 
 const FISH = `# vmlan completion for fish
 function __vmlan_complete
-    set -l words (commandline -opc) (commandline -ct)
-    vmlan __complete -- $words[2..-1] 2>/dev/null
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l candidates (vmlan __complete -- $words[2..-1] "$current" 2>/dev/null)
+    if set -q candidates[1]
+        printf '%s\\n' $candidates
+    else
+        __fish_complete_path "$current"
+    end
 end
-complete -c vmlan -a '(__vmlan_complete)'
+complete -c vmlan -f -a '(__vmlan_complete)'
 `;
 
 export const COMPLETION_SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };

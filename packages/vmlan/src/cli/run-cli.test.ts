@@ -503,6 +503,8 @@ describe('completion', () => {
     assert.deepEqual(await words('network', 'show', 'd'), ['dev']);
     assert.deepEqual(await words('network', 'stop', 'lab', 'd'), ['dev']);
     assert.deepEqual(await words('run', 'x', '--network', ''), ['lab', 'dev']);
+    assert.deepEqual(await words('run', 'x', '--network=d'), ['--network=dev']);
+    assert.deepEqual(await words('run', 'x', '--network', '=', 'd'), ['dev']);
     assert.deepEqual(await words('attach', '--kind', 'qemu-s'), ['qemu-stream', 'qemu-socket-tcp']);
     assert.deepEqual(await words('attach', '--kind', 'vfkit', 'w'), ['web']);
     assert.deepEqual(await words('list', '--o'), ['--output']);

@@ -21,6 +21,11 @@ export async function suggestWords(
   names: NameSource,
 ): Promise<Candidate[]> {
   const options = [...command.options, ...inheritedOptions(command)].filter(({ hidden }) => !hidden);
+  const [, flag, value] = /^(--[^=]+)=(.*)$/.exec(unfinished) ?? [];
+  if (flag !== undefined && value !== undefined) {
+    const values = await suggestWords(command, [...before, flag], value, names);
+    return values.map(({ word, description }) => ({ word: `${flag}=${word}`, description }));
+  }
   const pending = optionWaitingForValue(options, before);
   const candidates =
     pending !== null ? await valuesOf(pending, names) : await wordsOf(command, options, before, unfinished, names);

@@ -12,7 +12,8 @@ import { FORWARD_FIELDS } from '../views/forwards.ts';
 const ANSWER_TIMEOUT_MS = 1000;
 
 export const define: DefineCommand = (command, context) => {
-  command.argument('[words...]', 'the command line so far').action(async (words: string[]) => {
+  command.argument('[words...]', 'the command line so far').action(async (typed: string[]) => {
+    const words = typed.filter((word) => word !== '='); // bash makes three words of --network=lab
     const before = words.slice(0, -1);
     const { command: innermost, rest } = await findCommand(context, before);
     const candidates = await suggestWords(innermost, rest, words.at(-1) ?? '', (kind) => namesOf(context, kind));
