@@ -515,35 +515,15 @@ test('a small maximum size is respected, and a larger one used up to the MTU', (
   assert.ok(big > 1000 && big <= 1500 - 28);
 });
 
-const hostnames: { name: string; options: Dhcp4Option[]; want: string | null }[] = [
-  { name: 'option 12', options: [wire.textOption(12, 'Web-1')], want: 'web-1' },
-  { name: 'option 12 with domain', options: [wire.textOption(12, 'web.lab.internal')], want: 'web' },
-  { name: 'option 12 ended by zero', options: [wire.textOption(12, 'web\0')], want: 'web' },
-  { name: 'option 81 in ASCII', options: [[81, Buffer.from('\x01\0\0db.lab')]], want: 'db' },
-  { name: 'option 81 in wire format', options: [[81, Buffer.from('\x05\0\0\x02db\x03lab\0', 'latin1')]], want: 'db' },
-  { name: 'both', options: [wire.textOption(12, 'a'), [81, Buffer.from('\0\0\0b')]], want: 'b' },
-  {
-    name: 'option 81 broken, option 12 good',
-    options: [wire.textOption(12, 'a'), [81, Buffer.from('\x04\0\0\x3fb')]],
-    want: 'a',
-  },
-  { name: 'option 81 empty', options: [[81, new Uint8Array(0)]], want: null },
-  { name: 'shell text', options: [wire.textOption(12, '$(reboot)')], want: null },
-  { name: 'path', options: [wire.textOption(12, '../../etc')], want: null },
-  { name: 'markup', options: [wire.textOption(12, '<script>')], want: null },
-  { name: 'leading dash', options: [wire.textOption(12, '-rf')], want: null },
-  { name: 'escape', options: [wire.textOption(12, '\x1b[2J')], want: null },
-  { name: 'high bytes', options: [[12, Uint8Array.of(0xc3, 0xa4)]], want: null },
-  { name: 'too long', options: [wire.textOption(12, 'a'.repeat(64))], want: null },
-  { name: 'longest', options: [wire.textOption(12, 'a'.repeat(63))], want: 'a'.repeat(63) },
-];
-for (const { name, options, want } of hostnames) {
-  test(`host name: ${name}`, () => {
-    const network = new Network();
-    network.guest(1).boots(options);
-    assert.equal(network.store.list(network.nowMs)[0]?.hostname, want);
-  });
-}
+test('the host name is kept with the lease, hostile text is not', () => {
+  const network = new Network();
+  network.guest(1).boots([wire.textOption(12, 'Web-1')]);
+  network.guest(2).boots([wire.textOption(12, '$(reboot)')]);
+  assert.deepEqual(
+    network.store.list(network.nowMs).map(({ hostname }) => hostname),
+    ['web-1', null],
+  );
+});
 
 test('the name goes back to the client: the registered one, else its own', () => {
   const network = new Network();
@@ -601,19 +581,11 @@ test('property: no message makes the server throw, leave its pool or answer out 
 
 test('property: random bytes behind a good header never throw', () => {
   const network = new Network();
-  const good = wire.emitDhcp4(
-    {
-      ...{ op: 1, htype: 1, hlen: 6, hops: 0, xid: 1, secs: 0, flags: 0, ciaddr: 0, yiaddr: 0, siaddr: 0, giaddr: 0 },
-      ...{ chaddr: new Uint8Array(16), sname: '', file: '', options: [] },
-    },
-    548,
-  );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), fc.integer({ min: 0, max: 9 }), (tail, type) => {
       const bytes = new Uint8Array(243 + tail.length);
-      bytes.set(good.subarray(0, 240));
-      bytes.set([53, 1, type], 240);
-      bytes.set(tail, 243);
+      bytes.set([wire.BOOT_REQUEST, 1, 6, 0]);
+      bytes.set([0x63, 0x82, 0x53, 0x63, 53, 1, type, ...tail], 236); // magic cookie, message type
       network.guest(1).sendsBytes(bytes);
       network.guest(1).sendsBytes(tail);
     }),
