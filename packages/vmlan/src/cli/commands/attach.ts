@@ -29,6 +29,7 @@ interface AttachOptions {
 
 export const define: DefineCommand = (command, context) => {
   command
+    .usage('<guest> [options] [--exec -- command...]')
     .argument('<guest>', 'name of the guest; a new one is registered')
     .argument('[command...]', 'with --exec: the program, and arguments that come before ours')
     .option('--network <network>', "the network; the guest's own or the default one without it")

@@ -31,6 +31,7 @@ interface RunOptions {
 
 export const define: DefineCommand = (command, context) => {
   command
+    .usage('<guest> [options] [-- qemu-arguments...]')
     .argument('<guest>', 'name of the guest; a new one is registered')
     .argument('[qemu-arguments...]', 'after --: appended to the command line of QEMU')
     .option('--network <network>', 'NETWORK[,ip=ADDRESS][,mac=MAC]; the default network without it', parseNetwork)
