@@ -88,7 +88,7 @@ const optionRow = (option: Option): Row => [
 function withChoices(description: string, choices: readonly string[] | undefined, preset: unknown): string {
   const notes = [
     ...(choices === undefined ? [] : [`one of ${choices.map((choice) => `\`${choice}\``).join(', ')}`]),
-    ...(preset === undefined ? [] : [`default \`${String(preset)}\``]),
+    ...(preset === undefined ? [] : [`default \`${JSON.stringify(preset).replaceAll('"', '')}\``]),
   ];
   return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
 }
