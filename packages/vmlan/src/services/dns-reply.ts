@@ -17,6 +17,7 @@ import {
   RCODE,
   RecordCursor,
   TYPE,
+  copyOctets,
   questionEnd,
   rcodeOf,
   readUint16,
@@ -79,7 +80,7 @@ export function storeReply(reply: Uint8Array): StoredReply | null {
     ttlOffsets.push($cursor.ttlOffset);
     end = $cursor.end;
   }
-  const bytes = reply.slice(0, end);
+  const bytes = copyOctets(reply, 0, end);
   writeUint16(bytes, FLAGS, flags & ~FLAG_AUTHORITATIVE);
   writeUint16(bytes, ADDITIONAL_COUNT, Math.max(0, ttlOffsets.length - additional));
   const isNegative = rcodeOf(flags) !== RCODE.NOERROR || readUint16(reply, ANSWER_COUNT) === 0 || negativeS !== NO_SOA;
@@ -140,7 +141,7 @@ function cutToHeader(bytes: Uint8Array): number {
 function findOpt(message: Uint8Array, start: number): Uint8Array | null {
   $cursor.start(message, start);
   for (let left = recordCount(message); left > 0 && $cursor.next(); left--) {
-    if ($cursor.type === TYPE.OPT) return message.slice($cursor.name, $cursor.end);
+    if ($cursor.type === TYPE.OPT) return copyOctets(message, $cursor.name, $cursor.end);
   }
   return null;
 }

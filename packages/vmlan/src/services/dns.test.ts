@@ -2,80 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseIpv4, parseIpv6 } from '../wire/address.ts';
-import { ANSWER_COUNT, AUTHORITY_COUNT, RCODE, TYPE, rcodeOf, typeName } from '../wire/dns.ts';
+import { RCODE, TYPE, rcodeOf } from '../wire/dns.ts';
+import type { QueryOptions } from '../wire/dns.fixture.ts';
+import { makeQuery, makeReply, showReply } from '../wire/dns.fixture.ts';
 import { parseMessage } from '../wire/dns-message.ts';
-import { nameText, parseName } from '../wire/dns-name.ts';
-import { parseRdata, rdataText } from '../wire/dns-rdata.ts';
-import { DnsWriter } from '../wire/dns-writer.ts';
+import { parseName } from '../wire/dns-name.ts';
 import type { DnsServiceOptions } from './dns.ts';
 import { DnsService } from './dns.ts';
 import type { ClientKey } from './dns-pending.ts';
 import { Zone } from './zone.ts';
-
-interface QueryOptions {
-  readonly id?: number;
-  readonly flags?: number;
-  readonly class?: number;
-  readonly edns?: boolean;
-  readonly dnssecOk?: boolean;
-  /** Advertised UDP size. */
-  readonly udp?: number;
-}
-
-function makeQuery(name: string, type: number = TYPE.A, options: QueryOptions = {}): Uint8Array {
-  const writer = new DnsWriter();
-  writer.begin(options.id ?? 0x1234, options.flags ?? 0x0100, 0, 65535);
-  const question = Uint8Array.from([...parseName(name)!, type >> 8, type & 255, 0, options.class ?? 1]);
-  writer.question(question, 0, question.length);
-  if (options.edns === true || options.dnssecOk !== undefined || options.udp !== undefined)
-    writer.edns(options.dnssecOk === true);
-  const query = writer.finish().slice();
-  if (options.udp !== undefined) query.set([options.udp >> 8, options.udp & 255], query.length - 8);
-  return query;
-}
-
-/** `name TYPE ttl data` lines become a reply to the query. */
-function makeReply(query: Uint8Array, records: string[], rcode = 0, flags = 0x8180, opt = false): Uint8Array {
-  const { id, questions } = parseMessage(query)!;
-  const question = questions[0]!;
-  const writer = new DnsWriter();
-  writer.begin(id, flags, rcode, 65535);
-  writer.question(
-    Uint8Array.from([...question.name, question.type >> 8, question.type & 255, 0, 1]),
-    0,
-    question.name.length + 4,
-  );
-  if (opt) writer.edns(false);
-  for (const line of records) {
-    const [, name, typeText, ttl, data] = /^(\S+) (\S+) (\d+) (.*)$/.exec(line)!;
-    const type = TYPE[typeText as keyof typeof TYPE];
-    writer.record(
-      type === TYPE.SOA ? AUTHORITY_COUNT : ANSWER_COUNT,
-      parseName(name!)!,
-      type,
-      1,
-      Number(ttl),
-      parseRdata(type, data!)!,
-    );
-  }
-  return writer.finish().slice();
-}
-
-/** A reply in one line: rcode, flags, records by section. */
-function show(reply: Uint8Array | undefined): string {
-  const message = reply === undefined ? null : parseMessage(reply);
-  if (message === null) return 'nothing';
-  const rcode = Object.entries(RCODE).find(([, number]) => number === rcodeOf(message.flags))?.[0];
-  const flags = [message.flags & 0x0400 && 'aa', message.flags & 0x0200 && 'tc', message.flags & 0x0080 && 'ra'].filter(
-    (flag) => flag !== 0,
-  );
-  const records = [...message.answers, ...message.authority, ...message.additional].map((r) =>
-    r.type === TYPE.OPT
-      ? 'OPT'
-      : `${nameText(r.name)} ${typeName(r.type)} ${r.ttl} ${r.type === TYPE.SOA ? '' : rdataText(r.type, r.rdata)}`.trimEnd(),
-  );
-  return [rcode, flags.join(' '), ...records].join(' | ');
-}
 
 class Bench {
   readonly zone: Zone;
@@ -108,13 +43,13 @@ class Bench {
 
   /** The reply in one line. */
   ask(name: string, type: number = TYPE.A, options: QueryOptions = {}): string {
-    return show(this.send(makeQuery(name, type, options))[0]);
+    return showReply(this.send(makeQuery(name, type, options))[0]);
   }
 
   /** Answers the last question to upstream. */
   answer(records: string[], now = 0, rcode = 0, opt = false): void {
     const { id, query } = this.asked.at(-1)!;
-    this.service.onUpstreamReply(id, makeReply(query, records, rcode, 0x8180, opt), now);
+    this.service.onUpstreamReply(id, makeReply(query, records, { rcode, edns: opt }), now);
   }
 }
 
@@ -167,7 +102,7 @@ test('replies to what is no proper question', () => {
     { name: 'AXFR', query: makeQuery('lab.internal', TYPE.AXFR), want: 'REFUSED | ra' },
     { name: 'IXFR', query: makeQuery('lab.internal', TYPE.IXFR), want: 'REFUSED | ra' },
   ];
-  for (const { name, query, want } of table) assert.equal(show(bench.send(query)[0]), want, name);
+  for (const { name, query, want } of table) assert.equal(showReply(bench.send(query)[0]), want, name);
   const { dropped, malformed, refused } = bench.service.stats;
   assert.deepEqual([dropped, malformed, refused], [2, 5, 3]);
 });
@@ -188,7 +123,9 @@ test('other names go upstream, and the reply comes back unchanged', () => {
   assert.equal(bench.service.pendingCount, 1);
   const { query } = bench.asked[0]!;
   assert.deepEqual(parseMessage(query)?.questions, [{ name: parseName('Example.COM'), type: TYPE.HTTPS, class: 1 }]);
-  const odd = makeReply(query, ['example.com HTTPS 60 1 . alpn=h2', 'example.com CAA 60 0 issue "x"'], 0, 0xa5b0);
+  const odd = makeReply(query, ['example.com HTTPS 60 1 . alpn=h2', 'example.com CAA 60 0 issue "x"'], {
+    flags: 0xa5b0,
+  });
   bench.service.onUpstreamReply(bench.asked[0]!.id, odd, 5);
   odd.set([0, 7]);
   assert.deepEqual(replies, [odd]);
@@ -221,20 +158,20 @@ test('no answer from upstream is SERVFAIL', () => {
   const bench = new Bench({ timeoutMs: 100 });
   const refused = bench.send(makeQuery('a.example'));
   bench.service.onUpstreamReply(bench.asked[0]!.id, null, 10);
-  assert.deepEqual(refused.map(show), ['SERVFAIL | ra']);
+  assert.deepEqual(refused.map(showReply), ['SERVFAIL | ra']);
   const wrong = bench.send(makeQuery('b.example'));
   bench.service.onUpstreamReply(bench.asked[1]!.id, makeReply(makeQuery('c.example'), []), 10);
-  assert.deepEqual(wrong.map(show), ['SERVFAIL | ra']);
+  assert.deepEqual(wrong.map(showReply), ['SERVFAIL | ra']);
   const first = bench.send(makeQuery('d.example', TYPE.A, { edns: true }), { now: 50 });
   const second = bench.send(makeQuery('e.example'), { now: 80 });
   assert.equal(bench.service.pollAt(), 150);
   bench.service.poll(149);
   assert.equal(first.length, 0);
   bench.service.poll(150);
-  assert.deepEqual(first.map(show), ['SERVFAIL | ra | OPT']);
+  assert.deepEqual(first.map(showReply), ['SERVFAIL | ra | OPT']);
   assert.equal(bench.service.pollAt(), 180);
   bench.service.poll(1000);
-  assert.deepEqual(second.map(show), ['SERVFAIL | ra']);
+  assert.deepEqual(second.map(showReply), ['SERVFAIL | ra']);
   assert.equal(bench.service.pollAt(), Number.POSITIVE_INFINITY);
   bench.service.onUpstreamReply(bench.asked[2]!.id, makeReply(makeQuery('d.example'), []), 2000); // too late
   assert.equal(first.length, 1);
@@ -260,11 +197,11 @@ test('the same question is asked once for all who wait', () => {
   assert.deepEqual([bench.asked.length, bench.service.stats.joined, bench.service.pendingCount], [4, 1, 5]);
   bench.service.onUpstreamReply(
     bench.asked[0]!.id,
-    makeReply(bench.asked[0]!.query, ['example.com A 60 10.0.0.1'], 0, 0x8180, true),
+    makeReply(bench.asked[0]!.query, ['example.com A 60 10.0.0.1'], { edns: true }),
     0,
   );
-  assert.deepEqual(one.map(show), ['NOERROR | ra | example.com. A 60 10.0.0.1 | OPT']);
-  assert.deepEqual(two.map(show), ['NOERROR | ra | EXAMPLE.com. A 60 10.0.0.1 | OPT']);
+  assert.deepEqual(one.map(showReply), ['NOERROR | ra | example.com. A 60 10.0.0.1 | OPT']);
+  assert.deepEqual(two.map(showReply), ['NOERROR | ra | EXAMPLE.com. A 60 10.0.0.1 | OPT']);
   assert.equal(parseMessage(two[0]!)!.id, 2);
   assert.deepEqual([other.length, plain.length, checked.length], [0, 0, 0]);
 });
@@ -294,10 +231,10 @@ test('answers are kept, their TTLs run down, until they expire or the resolver c
   const bench = new Bench();
   bench.send(makeQuery('example.com'));
   bench.answer(['example.com A 10 10.0.0.1'], 1000);
-  const cached = (now: number, name = 'Example.com'): string => show(bench.send(makeQuery(name), { now })[0]);
+  const cached = (now: number, name = 'Example.com'): string => showReply(bench.send(makeQuery(name), { now })[0]);
   assert.equal(cached(1000), 'NOERROR | ra | Example.com. A 10 10.0.0.1');
   assert.equal(cached(4999), 'NOERROR | ra | Example.com. A 7 10.0.0.1');
-  assert.equal(show(bench.send(makeQuery('example.com', TYPE.A, { flags: 0 }), { now: 4999 })[0]), 'nothing'); // RD is part of the question
+  assert.equal(showReply(bench.send(makeQuery('example.com', TYPE.A, { flags: 0 }), { now: 4999 })[0]), 'nothing'); // RD is part of the question
   assert.deepEqual([bench.service.cachedCount, bench.service.stats.cacheHits], [1, 2]);
   assert.equal(cached(11_000), 'nothing');
   bench.answer(['example.com A 10 10.0.0.2'], 11_000);
@@ -312,7 +249,7 @@ test('negative answers are kept by their SOA', () => {
   bench.send(makeQuery('no.example'));
   bench.answer([soa], 0, RCODE.NXDOMAIN);
   assert.equal(bench.ask('no.example'), 'NXDOMAIN | ra | example. SOA 3600');
-  assert.equal(show(bench.send(makeQuery('no.example'), { now: 4000 })[0]), 'nothing');
+  assert.equal(showReply(bench.send(makeQuery('no.example'), { now: 4000 })[0]), 'nothing');
   bench.send(makeQuery('bare.example'));
   bench.answer([], 0, RCODE.NXDOMAIN);
   assert.equal(bench.ask('bare.example'), 'nothing');
@@ -326,11 +263,11 @@ test('a cached answer has EDNS if and only if the client has', () => {
   bench.send(query);
   bench.service.onUpstreamReply(
     bench.asked[0]!.id,
-    makeReply(query, ['example.com A 60 10.0.0.1'], 0, 0x85a0, true),
+    makeReply(query, ['example.com A 60 10.0.0.1'], { flags: 0x85a0, edns: true }),
     0,
   );
   const [reply] = bench.send(query);
-  assert.equal(show(reply), 'NOERROR | ra | example.com. A 60 10.0.0.1 | OPT');
+  assert.equal(showReply(reply), 'NOERROR | ra | example.com. A 60 10.0.0.1 | OPT');
   assert.equal(parseMessage(reply!)!.additional[0]!.ttl, 0x8000);
 });
 
@@ -344,12 +281,12 @@ test('aliases into the outside are joined with what upstream says', () => {
   bench.answer(['cdn.example.net CNAME 60 e.example.net', 'e.example.net AAAA 60 fd00::5'], 0, 0, true);
   const want =
     'NOERROR | ra | CDN.lab.internal. CNAME 5 cdn.example.net. | cdn.example.net. CNAME 60 e.example.net. | e.example.net. AAAA 60 fd00::5 | OPT';
-  assert.deepEqual(replies.map(show), [want]);
+  assert.deepEqual(replies.map(showReply), [want]);
   const [cached] = bench.send(makeQuery('cdn.lab.internal', TYPE.AAAA, { edns: true }), { now: 2000 });
-  assert.equal(show(cached), want.replace('CDN', 'cdn').replaceAll('60', '58'));
+  assert.equal(showReply(cached), want.replace('CDN', 'cdn').replaceAll('60', '58'));
   const [gone] = [bench.send(makeQuery('cdn.lab.internal', TYPE.A))];
   bench.answer(['example.net SOA 60 ns.example.net root.example.net 1 2 3 4 4'], 0, RCODE.NXDOMAIN);
-  assert.deepEqual(gone.map(show), [
+  assert.deepEqual(gone.map(showReply), [
     'NXDOMAIN | ra | cdn.lab.internal. CNAME 5 cdn.example.net. | example.net. SOA 60',
   ]);
 });
@@ -361,8 +298,8 @@ test('an alias and a direct question share one upstream answer', () => {
   const alias = bench.send(makeQuery('cdn.lab.internal'));
   assert.equal(bench.asked.length, 1);
   bench.answer(['cdn.example.net A 60 10.0.0.1']);
-  assert.deepEqual(direct.map(show), ['NOERROR | ra | cdn.example.net. A 60 10.0.0.1']);
-  assert.deepEqual(alias.map(show), [
+  assert.deepEqual(direct.map(showReply), ['NOERROR | ra | cdn.example.net. A 60 10.0.0.1']);
+  assert.deepEqual(alias.map(showReply), [
     'NOERROR | ra | cdn.lab.internal. CNAME 5 cdn.example.net. | cdn.example.net. A 60 10.0.0.1',
   ]);
 });
@@ -374,7 +311,7 @@ test('a malformed answer to an alias is SERVFAIL', () => {
   const { id, query } = bench.asked[0]!;
   const broken = makeReply(query, ['cdn.example.net A 60 10.0.0.1']).subarray(0, -2);
   bench.service.onUpstreamReply(id, broken, 0);
-  assert.deepEqual(replies.map(show), ['SERVFAIL | ra']);
+  assert.deepEqual(replies.map(showReply), ['SERVFAIL | ra']);
 });
 
 test('alias circles are SERVFAIL', () => {
@@ -432,9 +369,9 @@ test('a truncated reply from upstream is passed on, not kept', () => {
   const bench = new Bench();
   const both = [bench.send(makeQuery('example.com')), bench.send(makeQuery('example.com'))];
   const { id, query } = bench.asked[0]!;
-  bench.service.onUpstreamReply(id, makeReply(query, [], 0, 0x8380), 0);
+  bench.service.onUpstreamReply(id, makeReply(query, [], { flags: 0x8380 }), 0);
   assert.deepEqual(
-    both.map((replies) => show(replies[0])),
+    both.map((replies) => showReply(replies[0])),
     ['NOERROR | tc ra', 'NOERROR | tc ra'],
   );
   assert.equal(bench.service.cachedCount, 0);
@@ -443,10 +380,10 @@ test('a truncated reply from upstream is passed on, not kept', () => {
 test('one client cannot take the others’ places', () => {
   const bench = new Bench({ maxPending: 10, maxPendingPerClient: 6 });
   const from = (client: ClientKey, i: number): string =>
-    show(bench.send(makeQuery(`n${i}.${client}.example`), { client })[0]);
+    showReply(bench.send(makeQuery(`n${i}.${client}.example`), { client })[0]);
   for (let i = 0; i < 6; i++) assert.equal(from('bad', i), 'nothing');
   assert.equal(from('bad', 6), 'SERVFAIL | ra');
-  assert.equal(show(bench.send(makeQuery('n0.bad.example'), { client: 'bad' })[0]), 'SERVFAIL | ra'); // nor by joining
+  assert.equal(showReply(bench.send(makeQuery('n0.bad.example'), { client: 'bad' })[0]), 'SERVFAIL | ra'); // nor by joining
   for (let i = 0; i < 4; i++) assert.equal(from('good', i), 'nothing');
   assert.equal(from('good', 4), 'SERVFAIL | ra');
   assert.equal(bench.ask('web'), 'NOERROR | aa ra | web. A 5 192.168.105.10');
@@ -464,9 +401,32 @@ test('upstream may answer at once, from inside the question', () => {
   });
   const replies: string[] = [];
   for (let i = 0; i < 2; i++)
-    service.onQuery(makeQuery('example.com'), 'udp', 1, 0, (reply) => replies.push(show(reply)));
+    service.onQuery(makeQuery('example.com'), 'udp', 1, 0, (reply) => replies.push(showReply(reply)));
   assert.deepEqual(new Set(replies), new Set(['NOERROR | ra | example.com. A 60 10.0.0.1']));
   assert.equal(service.stats.asked, 2);
+});
+
+test('what is borrowed is not kept, not even of a Buffer', () => {
+  const bench = new Bench();
+  const query = Buffer.from(makeQuery('example.com', TYPE.A, { edns: true }));
+  const raw = Buffer.from([...query.subarray(0, -2), 0, 4, 0, 3, 0, 0]); // with NSID, which goes as it came
+  const [first, second] = [bench.send(query), bench.send(raw)];
+  query.fill(0xff);
+  raw.fill(0xff);
+  assert.deepEqual(
+    bench.asked.map((asked) => parseMessage(asked.query)?.questions.length),
+    [1, 1],
+  );
+  for (const { id, query: sent } of bench.asked) {
+    const reply = Buffer.from(makeReply(sent, ['example.com A 60 10.0.0.1']));
+    bench.service.onUpstreamReply(id, reply, 0);
+    reply.fill(0xff);
+  }
+  assert.deepEqual(
+    [first, second].flat().map(showReply),
+    Array.from({ length: 2 }, () => 'NOERROR | ra | example.com. A 60 10.0.0.1'),
+  );
+  assert.equal(bench.ask('example.com', TYPE.A, { edns: true }), 'NOERROR | ra | example.com. A 60 10.0.0.1 | OPT');
 });
 
 test('100 000 mutated messages: at most one reply each, in bounds, nothing left behind', () => {

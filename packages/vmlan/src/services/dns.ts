@@ -24,6 +24,7 @@ import {
   MAX_MESSAGE_OCTETS,
   RCODE,
   TYPE,
+  copyOctets,
   rcodeOf,
   readUint16,
   writeUint16,
@@ -233,7 +234,7 @@ export class DnsService {
     const pending = this.#pending.open(key, question, nowMs + this.#timeoutMs);
     this.#pending.join(pending, waiter);
     this.stats.asked++;
-    this.#askUpstream?.(pending.id, key === null ? message.slice() : this.#writeQuestion(question, waiter));
+    this.#askUpstream?.(pending.id, key === null ? copyOctets(message) : this.#writeQuestion(question, waiter));
   }
 
   #fail(pending: PendingQuestion): void {
@@ -348,7 +349,7 @@ function makeWaiter(
   limitOctets: number,
   respond: Respond,
 ): Waiter {
-  const question = message.slice(HEADER_OCTETS, query.questionEnd);
+  const question = copyOctets(message, HEADER_OCTETS, query.questionEnd);
   const { id, flags, hasEdns, dnssecOk } = query;
   return { client, id, flags, question, hasEdns, dnssecOk, limitOctets, alias, respond };
 }

@@ -4,7 +4,7 @@
  * Zone: flow (expandRdata), control (the rest).  Text is the zone-file form (RFC 1035 §5.1); a type without a layout is raw
  * octets, in text `\# LENGTH HEX` (RFC 3597 §5).  Layouts: RFC 1035, 1183, 2163, 2230, 2782, 3403, 3596, 6672, 8659, 9460.
  */
-import { TYPE } from './dns.ts';
+import { TYPE, copyOctets } from './dns.ts';
 import type { Field } from './dns-fields.ts';
 import {
   ipv4,
@@ -64,7 +64,7 @@ const $expanded = new Uint8Array(4 + 3 * 256 + 2 * MAX_NAME_OCTETS);
 /** A copy of the RDATA with its names uncompressed, null if a name in it is malformed.  Other contents are not judged. */
 export function expandRdata(type: number, bytes: Uint8Array, offset: number, octets: number): Uint8Array | null {
   const layout = LAYOUTS.get(type);
-  if (layout === undefined || !layout.includes(name) || octets === 0) return bytes.slice(offset, offset + octets);
+  if (layout === undefined || !layout.includes(name) || octets === 0) return copyOctets(bytes, offset, offset + octets);
   const end = offset + octets;
   let at = offset;
   let written = 0;

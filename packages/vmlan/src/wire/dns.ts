@@ -91,6 +91,11 @@ export function writeUint32(bytes: Uint8Array, offset: number, value: number): v
   writeUint16(bytes, offset + 2, value);
 }
 
+/** A copy with memory of its own, also of a Buffer, whose `slice` would share. */
+export function copyOctets(bytes: Uint8Array, from = 0, end: number = bytes.length): Uint8Array {
+  return new Uint8Array(bytes.subarray(from, end));
+}
+
 export function opcodeOf(flags: number): number {
   return (flags >>> OPCODE_SHIFT) & 0xf;
 }
