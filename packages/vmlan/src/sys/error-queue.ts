@@ -3,7 +3,7 @@
  *
  * Zone: flow.  One reader per thread; its fields describe the entry that `read` took last and are overwritten by the
  * next one.  Addresses are words as in sockaddr.ts: IPv4 in word 0, IPv6 in words 0-3.  The payload is what the
- * failed datagram carried (for ping sockets: its ICMP message), cut at PAYLOAD_ROOM.
+ * failed datagram carried (for ping sockets: its ICMP message), cut at PAYLOAD_ROOM; a local error brings none.
  *
  *   sock_extended_err   errno u32 | origin u8 | type u8 | code u8 | pad u8 | info u32 | data u32, then the offender
  */
