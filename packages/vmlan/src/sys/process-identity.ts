@@ -1,0 +1,42 @@
+/**
+ * Which process a pid means: a pid alone is given again after a while, together with its start time it is not.
+ *
+ * Zone: control.  proc(5): field 22 of /proc/PID/stat is the start time in clock ticks since boot.
+ */
+import { readFileSync } from 'node:fs';
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot; empty where there is no /proc. */
+  readonly startTime: string;
+}
+
+/** Fields behind the command's closing parenthesis start with the state, field 3. */
+const START_TIME_FIELD = 22 - 3;
+const ZOMBIE = 'Z';
+
+export const ownIdentity = (): ProcessIdentity => ({ pid: process.pid, startTime: startTimeOf(process.pid) ?? '' });
+
+/** Whether that very process still runs; one that only waits to be reaped does not. */
+export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
+  return startTime === '' ? answersSignal(pid) : startTimeOf(pid) === startTime;
+}
+
+function startTimeOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === ZOMBIE ? null : (fields[START_TIME_FIELD] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+function answersSignal(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
