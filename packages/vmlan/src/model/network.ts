@@ -48,6 +48,8 @@ export interface NetworkIpv6 {
   /** A /64. */
   readonly prefix: string;
   readonly gateway: string;
+  /** The host's own address on the segment, in the modes where the host is a neighbour; DHCPv6 never leases it. */
+  readonly hostAddress: string | null;
 }
 
 export interface ReservationEntry {

@@ -21,6 +21,8 @@ export interface ResolveContext {
   readonly pickSubnet: (network: string) => string | null;
 }
 
+/** Third word of the host's own address: far from what DHCPv6 leases, and no modified EUI-64. */
+const HOST_WORD = 0xffff_0000;
 /** `02:76:6d` is a locally administered prefix, so that no real card has it. */
 const GATEWAY_MAC_PREFIX = '02:76:6d';
 
@@ -30,7 +32,8 @@ export function resolveNetwork(name: string, written: NetworkInput, context: Res
   checkKeysOfMode(name, input);
   const hostIsolated = input.isolation?.host ?? false;
   const ipv4 = needsIpv4(input, traits) ? resolveIpv4(name, input, hostIsolated, context) : null;
-  const ipv6 = needsIpv6(input, traits) ? resolveIpv6(name, input, context) : null;
+  const hasHostSide = traits.hostSide && !hostIsolated;
+  const ipv6 = needsIpv6(input, traits) ? resolveIpv6(name, input, hasHostSide, context) : null;
   const domain = input.dns?.domain ?? defaultDomain(name);
   return {
     name,
@@ -104,7 +107,7 @@ function checkKeysOfMode(name: string, input: NetworkInput): void {
   if (mode !== 'bridged' && mode !== 'routed') forbid(['vlan'], 'VLANs are those of a LAN');
 }
 
-function resolveIpv6(name: string, input: NetworkInput, context: ResolveContext): NetworkIpv6 {
+function resolveIpv6(name: string, input: NetworkInput, hasHostSide: boolean, context: ResolveContext): NetworkIpv6 {
   const written = input.subnet6 ?? 'auto';
   const prefix = written === 'auto' ? ulaPrefix(context.identify(`ula/${name}`)) : written;
   const cidr = parseCidr6(prefix)!;
@@ -117,9 +120,12 @@ function resolveIpv6(name: string, input: NetworkInput, context: ResolveContext)
   if (['fe80::/10', 'ff00::/8', '::/8'].some((special) => subnetsOverlap(special, prefix))) {
     fail('is no prefix that guests may have', 'use `auto`, or a prefix in fd00::/8');
   }
-  const gateway = Uint32Array.from(cidr.network);
-  gateway[3] = 1;
-  return { prefix: `${formatIpv6(cidr.network)}/64`, gateway: formatIpv6(gateway) };
+  const [high = 0, low = 0] = cidr.network;
+  return {
+    prefix: `${formatIpv6(cidr.network)}/64`,
+    gateway: formatIpv6([high, low, 0, 1]),
+    hostAddress: hasHostSide ? formatIpv6([high, low, HOST_WORD, 1]) : null,
+  };
 }
 
 function resolveHostAccess(input: NetworkInput, traits: ModeTraits, hostIsolated: boolean): Network['hostAccess'] {
