@@ -37,9 +37,21 @@ export interface NetnsTarget {
 export type WantedLinkSpec =
   | Exclude<LinkSpec, { readonly kind: 'tap' }>
   /** A TAP made inside a namespace. */
-  | { readonly kind: 'netns'; readonly nic: string; readonly mac: string; readonly target: NetnsTarget }
-  /** A TAP of the host itself, with the host's own address of the network. */
-  | { readonly kind: 'host-side' };
+  | {
+      readonly kind: 'netns';
+      readonly nic: string;
+      readonly mac: string;
+      readonly mtu: number;
+      readonly target: NetnsTarget;
+    }
+  /** A TAP of the host itself, with the host's own addresses of the network, each with its prefix length. */
+  | {
+      readonly kind: 'host-side';
+      readonly interface: string;
+      readonly mac: string;
+      readonly mtu: number;
+      readonly addresses: readonly string[];
+    };
 
 export interface WantedLink {
   readonly id: string;
@@ -126,6 +138,8 @@ export interface Driver {
   /** The addresses of a NIC, leased for it if need be. */
   allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress>;
   snapshot(network: string): Promise<EngineSnapshot>;
+  /** The leases of a network as its services store them, also while it does not run. */
+  leases(network: string): Promise<readonly unknown[]>;
   /** Calls back for each event of each network until disposed. */
   onEvent(listener: (network: string, event: DriverEvent) => void): Disposable;
   /** Lets go of everything without stopping the networks. */

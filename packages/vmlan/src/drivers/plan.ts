@@ -1,0 +1,129 @@
+/**
+ * The difference between what is wanted and what runs, as steps. Pure: the same for every driver.
+ *
+ * Zone: control.  Things go before things come, so that a forward may move its port to another guest in one plan.
+ */
+import type { Network } from '../model/network.ts';
+import { formatSocketAddress } from '../model/forward.ts';
+import type { ForwardSpec } from '../engine/control-messages.ts';
+import type { AppliedState, Observed, Plan, Step, WantedLink, WantedNetwork } from './driver.ts';
+
+export function planNetwork(network: string, wanted: WantedNetwork | null, observed: Observed): Plan {
+  const { applied } = observed;
+  if (wanted === null) return { network, steps: applied === null ? [] : [{ action: 'stop' }] };
+  if (applied === null) return { network, steps: stepsFromNothing(wanted) };
+  if (applied.settings !== settingsOf(wanted)) {
+    return { network, steps: [{ action: 'stop' }, ...stepsFromNothing(wanted)] };
+  }
+  return { network, steps: difference(wanted, applied) };
+}
+
+const NOTHING: Omit<AppliedState, 'settings'> = { nics: [], links: [], records: [], forwards: [] };
+
+const stepsFromNothing = (wanted: WantedNetwork): readonly Step[] => [
+  { action: 'start', wanted },
+  ...difference(wanted, NOTHING),
+];
+
+function difference(wanted: WantedNetwork, applied: Omit<AppliedState, 'settings'>): readonly Step[] {
+  const forwards = changes(wanted.forwards, applied.forwards, (forward) => forward.id);
+  const links = changes(wanted.links, applied.links, (link) => link.id);
+  const nics = changes(wanted.nics, applied.nics, (nic) => nic.key);
+  const kept = new Set(wanted.nics.map((nic) => nic.key));
+  const steps: Step[] = [];
+  for (const forward of forwards.gone) steps.push({ action: 'remove-forward', forward });
+  for (const link of links.gone) steps.push({ action: 'remove-link', link });
+  for (const nic of nics.gone) if (!kept.has(nic.key)) steps.push({ action: 'remove-nic', nic });
+  for (const nic of nics.come) steps.push({ action: 'set-nic', nic, before: nics.before(nic) });
+  for (const link of links.come) steps.push({ action: 'add-link', link });
+  if (!isSame(wanted.records, applied.records)) {
+    steps.push({ action: 'set-records', records: wanted.records, before: applied.records });
+  }
+  for (const forward of forwards.come) steps.push({ action: 'add-forward', forward });
+  return steps;
+}
+
+interface Changes<T> {
+  readonly gone: readonly T[];
+  readonly come: readonly T[];
+  readonly before: (item: T) => T | null;
+}
+
+/** A changed item both goes and comes. */
+function changes<T>(wanted: readonly T[], applied: readonly T[], key: (item: T) => string): Changes<T> {
+  const wantedByKey = new Map(wanted.map((item) => [key(item), item]));
+  const appliedByKey = new Map(applied.map((item) => [key(item), item]));
+  return {
+    gone: applied.filter((item) => !isSame(wantedByKey.get(key(item)), item)),
+    come: wanted.filter((item) => !isSame(appliedByKey.get(key(item)), item)),
+    before: (item) => appliedByKey.get(key(item)) ?? null,
+  };
+}
+
+/** Deep equality of plain data, whatever the order of keys. */
+export const isSame = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+
+function canonical(value: unknown): string {
+  return (
+    JSON.stringify(value, (_key, entry: unknown) =>
+      typeof entry === 'object' && entry !== null && !Array.isArray(entry)
+        ? Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : entry,
+    ) ?? 'undefined'
+  );
+}
+
+/** What of a network its datapath is started with; the rest is changed while it runs. */
+export function settingsOf(wanted: WantedNetwork): string {
+  const { forwards: _forwards, listen: _listen, autostart: _autostart, dns, reservations, ...fixed } = wanted.network;
+  const { records: _records, ...fixedDns } = dns;
+  return canonical({ ...fixed, dns: fixedDns, reservations } satisfies Fixed);
+}
+
+type Fixed = Omit<Network, 'forwards' | 'listen' | 'autostart' | 'dns'> & {
+  readonly dns: Omit<Network['dns'], 'records'>;
+};
+
+/** One line a person can read. */
+export function describeStep(step: Step): string {
+  switch (step.action) {
+    case 'start':
+      return `start network ${step.wanted.network.name}`;
+    case 'stop':
+      return 'stop network';
+    case 'set-nic':
+      return `${step.before === null ? 'add' : 'change'} NIC ${step.nic.key}${step.nic.connected ? '' : ' (link down)'}`;
+    case 'remove-nic':
+      return `remove NIC ${step.nic.key}`;
+    case 'add-link':
+      return `open link ${step.link.id}: ${describeLink(step.link)}`;
+    case 'remove-link':
+      return `close link ${step.link.id}: ${describeLink(step.link)}`;
+    case 'set-records':
+      return `serve ${step.records.length} DNS records`;
+    case 'add-forward':
+      return `open ${describeForward(step.forward)}`;
+    default:
+      return `close ${describeForward(step.forward)}`;
+  }
+}
+
+function describeForward({ id, protocol, direction, listen, target }: ForwardSpec): string {
+  const kind = direction === 'host' ? 'forward' : 'reverse forward';
+  return `${kind} ${id}: ${protocol} ${formatSocketAddress(listen)} to ${formatSocketAddress(target)}`;
+}
+
+function describeLink({ link }: WantedLink): string {
+  switch (link.kind) {
+    case 'stream-listen':
+      return `QEMU stream at ${formatSocketAddress(link.address)}`;
+    case 'stream-connect':
+      return `QEMU stream to ${formatSocketAddress(link.address)}`;
+    case 'dgram':
+      return `datagrams at ${link.path}`;
+    case 'netns':
+      return `TAP ${link.target.interface} in ${link.target.path ?? `the namespace of process ${link.target.pid}`}`;
+    default:
+      return 'TAP of the host';
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * The userspace driver: one network process per running network, spoken to over its control socket.
+ *
+ * Zone: control.  Steps are carried out by the process; starting it, ending it, and making TAPs (for which the daemon
+ * has the rights, not the process) is done here.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { VmlanError } from '../../core/errors.ts';
+import type { AllocatedAddress, EngineEvent, EngineSnapshot } from '../../engine/control-messages.ts';
+import type { UserIds } from '../../sys/privileges.ts';
+import { applySteps } from '../apply.ts';
+import type {
+  ApplyOptions,
+  Capabilities,
+  Driver,
+  DriverEvent,
+  FailedStep,
+  Observed,
+  Plan,
+  Step,
+  WantedLink,
+  WantedLinkSpec,
+  WantedNetwork,
+} from '../driver.ts';
+import { networkPaths, networksDirectory } from '../network-paths.ts';
+import type { NetworkPaths } from '../network-paths.ts';
+import { planNetwork, settingsOf } from '../plan.ts';
+import { nameOwner } from './busy-address.ts';
+import { ENGINE_MODES, engineConfig } from './engine-config.ts';
+import { parseLeases } from './lease-file.ts';
+import { createTap } from './netns-attach.ts';
+import type { NamespaceTarget, TapRequest } from './netns-attach.ts';
+import { removeResolver, writeResolver } from './netns-resolver.ts';
+import { nameOfNamespace } from './netns-target.ts';
+import { watchProcess } from './netns-watch.ts';
+import { NetworkClient } from './network-client.ts';
+import { PROTOCOL_VERSION, EVENT, WARNINGS } from './protocol.ts';
+import type { LiveStep } from './protocol.ts';
+
+const TAP_TIMEOUT_MS = 30_000;
+
+export interface UserspaceOptions {
+  readonly runtime: string;
+  readonly state: string;
+  /** The main program of network processes. */
+  readonly program: string;
+  /** Whom network processes become; null when the daemon is an ordinary user. */
+  readonly user: UserIds | null;
+}
+
+interface RunningNetwork {
+  readonly client: NetworkClient;
+  /** Ends of namespaces that are waited for, by link. */
+  readonly watches: Map<string, Disposable>;
+}
+
+type Listener = (network: string, event: DriverEvent) => void;
+
+export class UserspaceDriver implements Driver {
+  readonly capabilities: Capabilities = { type: 'userspace', modes: ENGINE_MODES, privileged: false };
+  readonly #options: UserspaceOptions;
+  readonly #running = new Map<string, RunningNetwork>();
+  readonly #adopting = new Map<string, Promise<RunningNetwork | null>>();
+  readonly #listeners = new Set<Listener>();
+  #taps = 0;
+
+  constructor(options: UserspaceOptions) {
+    this.#options = options;
+  }
+
+  list(): Promise<readonly string[]> {
+    const directory = networksDirectory(this.#options.runtime);
+    try {
+      const entries = readdirSync(directory, { withFileTypes: true });
+      const names = entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+      return Promise.resolve(names.filter((name) => existsSync(this.#paths(name).process)).sort());
+    } catch {
+      return Promise.resolve([]);
+    }
+  }
+
+  async observe(network: string): Promise<Observed> {
+    const running = await this.#connected(network);
+    if (running === null) return { network, pid: null, startedMs: null, applied: null, warnings: [] };
+    const { applied, startedMs, warnings } = await running.client.call('observe', {});
+    return { network, pid: running.client.pid, startedMs, applied, warnings };
+  }
+
+  plan(network: string, wanted: WantedNetwork | null, observed: Observed): Plan {
+    return planNetwork(network, wanted, observed);
+  }
+
+  apply(plan: Plan, options?: ApplyOptions): Promise<readonly FailedStep[]> {
+    return applySteps(plan, (step) => this.#run(plan.network, step), options);
+  }
+
+  async #run(network: string, step: Step): Promise<void> {
+    if (step.action === 'start') return this.#start(network, step.wanted);
+    if (step.action === 'stop') return this.#stop(network);
+    try {
+      await this.#runLive(network, step);
+    } catch (error) {
+      throw nameOwner(error, step);
+    }
+    return undefined;
+  }
+
+  async #runLive(network: string, step: LiveStep): Promise<void> {
+    const running = await this.#mustRun(network);
+    const isTap = 'link' in step && ['netns', 'host-side'].includes(step.link.link.kind);
+    if (isTap && step.action === 'add-link') return this.#addTap(network, running, step.link);
+    if (isTap && step.action === 'remove-link') this.#forgetNamespace(running, step.link);
+    await running.client.call('step', { step });
+    return undefined;
+  }
+
+  async #start(network: string, wanted: WantedNetwork): Promise<void> {
+    const client = await NetworkClient.start(
+      this.#options.program,
+      {
+        protocol: PROTOCOL_VERSION,
+        paths: this.#paths(network),
+        config: engineConfig(wanted),
+        user: this.#options.user,
+        settings: settingsOf(wanted),
+      },
+      this.#listenerFor(network),
+    );
+    this.#running.set(network, { client, watches: new Map() });
+  }
+
+  async #stop(network: string): Promise<void> {
+    const running = await this.#connected(network);
+    if (running === null) return;
+    this.#drop(network);
+    await running.client.stop();
+  }
+
+  /** The network's connection, made anew where a process runs without one. */
+  #connected(network: string): Promise<RunningNetwork | null> {
+    const running = this.#running.get(network);
+    if (running !== undefined) return Promise.resolve(running);
+    const adopting = this.#adopting.get(network) ?? this.#adopt(network).finally(() => this.#adopting.delete(network));
+    this.#adopting.set(network, adopting);
+    return adopting;
+  }
+
+  async #adopt(network: string): Promise<RunningNetwork | null> {
+    const client = await NetworkClient.adopt(this.#paths(network), this.#listenerFor(network));
+    if (client === null) return null;
+    const running = { client, watches: new Map<string, Disposable>() };
+    this.#running.set(network, running);
+    const { applied } = await client.call('observe', {});
+    for (const link of applied.links) this.#watchNamespace(network, running, link);
+    return running;
+  }
+
+  async #mustRun(network: string): Promise<RunningNetwork> {
+    const running = await this.#connected(network);
+    if (running === null) throw new VmlanError('unavailable', `network "${network}" does not run`);
+    return running;
+  }
+
+  #listenerFor(network: string): Parameters<typeof NetworkClient.adopt>[1] {
+    return {
+      onNotification: (method, params) => {
+        if (method === EVENT) this.#emit(network, params as EngineEvent);
+        if (method === WARNINGS) this.#emit(network, { kind: 'warnings', warnings: params as readonly string[] });
+      },
+      onLost: (reason) => {
+        this.#drop(network);
+        this.#emit(network, { kind: 'exited', reason });
+      },
+    };
+  }
+
+  #drop(network: string): void {
+    for (const watch of this.#running.get(network)?.watches.values() ?? []) watch[Symbol.dispose]();
+    this.#running.delete(network);
+  }
+
+  async #addTap(network: string, running: RunningNetwork, link: WantedLink): Promise<void> {
+    const socket = join(this.#paths(network).directory, `tap-${process.pid}-${++this.#taps}.sock`);
+    const wanted = await this.#tapFor(running, link, socket);
+    const received = running.client.call('receive-tap', { link, socket }, TAP_TIMEOUT_MS);
+    received.catch(() => undefined); // looked at below, or not at all when the helper failed
+    try {
+      await createTap(wanted.request, wanted.target);
+    } catch (error) {
+      await running.client.call('cancel-tap', { socket }).catch(() => undefined);
+      throw error;
+    }
+    await received;
+    if (wanted.resolver !== null) writeResolver(wanted.resolver.namespace, wanted.resolver);
+    this.#watchNamespace(network, running, link);
+  }
+
+  async #tapFor(running: RunningNetwork, { link }: WantedLink, socket: string): Promise<WantedTap> {
+    if (link.kind === 'host-side') return { request: hostTap(link, socket), target: null, resolver: null };
+    if (link.kind !== 'netns') throw new VmlanError('internal', `a link of kind ${link.kind} needs no TAP`);
+    const { target, nic, mac, mtu } = link;
+    const address = target.configure ? await running.client.call('allocate', { nic, mac }) : null;
+    const namespace = process.getuid?.() === 0 ? nameOfNamespace(target) : null;
+    const dns = address?.dns ?? null;
+    return {
+      request: {
+        socket,
+        interface: target.interface,
+        mac,
+        mtuBytes: mtu,
+        addresses: (address?.address4 ?? null) === null ? [] : [`${address!.address4}/${address!.prefix4}`],
+        gateways: (address?.gateway4 ?? null) === null ? [] : [address!.gateway4!],
+        loopback: true,
+        routerAdverts: true,
+      },
+      target,
+      resolver: namespace === null || dns === null ? null : { namespace, dns, searchDomains: address!.searchDomains },
+    };
+  }
+
+  #watchNamespace(network: string, running: RunningNetwork, link: WantedLink): void {
+    if (link.link.kind !== 'netns' || link.link.target.pid === null) return;
+    running.watches.get(link.id)?.[Symbol.dispose]();
+    const watch = watchProcess(link.link.target.pid, () => {
+      running.watches.delete(link.id);
+      this.#runLive(network, { action: 'remove-link', link }).catch(() => undefined);
+    });
+    running.watches.set(link.id, watch);
+  }
+
+  #forgetNamespace(running: RunningNetwork, { id, link }: WantedLink): void {
+    running.watches.get(id)?.[Symbol.dispose]();
+    running.watches.delete(id);
+    const name = link.kind === 'netns' ? nameOfNamespace(link.target) : null;
+    if (name !== null && process.getuid?.() === 0) removeResolver(name);
+  }
+
+  async allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress> {
+    return (await this.#mustRun(network)).client.call('allocate', { nic: nicKey, mac });
+  }
+
+  async snapshot(network: string): Promise<EngineSnapshot> {
+    return (await this.#mustRun(network)).client.call('snapshot', {});
+  }
+
+  async leases(network: string): Promise<readonly unknown[]> {
+    const running = await this.#connected(network);
+    if (running !== null) return (await running.client.call('snapshot', {})).leases;
+    try {
+      return parseLeases(await readFile(this.#paths(network).leases, 'utf8'));
+    } catch {
+      return []; // none yet, or damaged: then the network says so when it starts
+    }
+  }
+
+  onEvent(listener: Listener): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  close(): Promise<void> {
+    for (const [network, { client }] of this.#running) {
+      client.release();
+      this.#drop(network);
+    }
+    this.#listeners.clear();
+    return Promise.resolve();
+  }
+
+  #paths(network: string): NetworkPaths {
+    return networkPaths(this.#options.runtime, this.#options.state, network);
+  }
+
+  #emit(network: string, event: DriverEvent): void {
+    for (const listener of this.#listeners) listener(network, event);
+  }
+}
+
+interface WantedTap {
+  readonly request: TapRequest;
+  readonly target: NamespaceTarget | null;
+  readonly resolver: {
+    readonly namespace: string;
+    readonly dns: string;
+    readonly searchDomains: readonly string[];
+  } | null;
+}
+
+/** The interface by which the host itself is a neighbour on the segment. */
+const hostTap = (link: Extract<WantedLinkSpec, { readonly kind: 'host-side' }>, socket: string): TapRequest => ({
+  socket,
+  interface: link.interface,
+  mac: link.mac,
+  mtuBytes: link.mtu,
+  addresses: link.addresses,
+  gateways: [],
+  loopback: false,
+  routerAdverts: false,
+});

@@ -1,0 +1,193 @@
+/**
+ * The main program of a network process: one running network, without privileges, outliving the daemon.
+ *
+ * Zone: control.  Standard input gives a StartRequest; descriptor 3 takes one StartAnswer; stderr is the log.  Order
+ * matters: no_new_privs before any thread of ours, the group before the engine (it probes what its group may do), the
+ * user after the engine has loaded its code (which the user may not be able to read).  Ends with exit code 0 when told
+ * to, 1 when the engine or the start fails, 70 (EX_SOFTWARE) on a broken invariant.
+ */
+import { closeSync, rmSync, writeSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { Server } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { VmlanError, toErrorData } from '../../core/errors.ts';
+import { writeDurable } from '../../sys/durable-file.ts';
+import { openLibc } from '../../sys/libc.ts';
+import { assertUnprivileged, becomeUser, setNoNewPrivileges } from '../../sys/privileges.ts';
+import { ownIdentity } from '../../sys/process-identity.ts';
+import { prepareFiles } from './confine.ts';
+import type { StartEngine } from './engine-handle.ts';
+import { LeaseFile } from './lease-file.ts';
+import { NetworkService, writeLog } from './network-service.ts';
+import type { Resolver } from './network-service.ts';
+import { EVENT, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
+import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
+import { RpcPeer } from './rpc.ts';
+import { clearPath } from './socket-path.ts';
+import { UpstreamDns } from './upstream-dns.ts';
+
+const ANSWER_FD = 3;
+const ARENA_BYTES = 1 << 18;
+const SOCKET_MODE_MASK = 0o177;
+const EXIT_FAILURE = 1;
+const EXIT_BROKEN = 70;
+const STOP_TIMEOUT_MS = 5000;
+
+export async function runNetworkProcess(startEngine: StartEngine): Promise<void> {
+  process.on('uncaughtException', (error) => die(EXIT_BROKEN, error.stack ?? error.message));
+  try {
+    const request = JSON.parse(await text(process.stdin)) as StartRequest;
+    await start(request, startEngine);
+    answer({ pid: process.pid });
+  } catch (error) {
+    answer({ error: toErrorData(error) });
+    die(EXIT_FAILURE, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function start(request: StartRequest, startEngine: StartEngine): Promise<void> {
+  const { paths, user, config } = request;
+  if (request.protocol !== PROTOCOL_VERSION) {
+    throw new VmlanError('unavailable', `the daemon speaks protocol ${request.protocol}, not ${PROTOCOL_VERSION}`);
+  }
+  process.title = `vmlan network ${config.network}`;
+  setNoNewPrivileges();
+  prepareFiles(paths, user);
+  await clearPath(paths.control);
+  const leases = await LeaseFile.open(paths.leases, config.network);
+  const sys = openLibc({ arenaBytes: ARENA_BYTES });
+  const resolver = makeResolver(config);
+  if (user !== null) {
+    process.setgroups!([]);
+    process.setgid!(user.gid);
+  }
+  const engine = await startEngine({ ...config, leases: leases.leases, duid: leases.duid });
+  if (user !== null) becomeUser(user);
+  assertUnprivileged();
+
+  const peers = new Set<RpcPeer>();
+  const notify = (method: string, params: unknown): void => {
+    for (const peer of peers) peer.notify(method, params);
+  };
+  const service = new NetworkService({
+    engine,
+    leases,
+    resolver,
+    sys,
+    settings: request.settings,
+    warnings: leases.warning === null ? [] : [leases.warning],
+    onEvent: (event) => notify(EVENT, event),
+    onWarnings: (warnings) => notify(WARNINGS, warnings),
+    onFatal: (reason) => die(EXIT_FAILURE, `the engine ended: ${reason}`),
+  });
+  const server = serve(service, config.network, peers, () => void stop(service, server, peers, request));
+  await listen(server, paths.control);
+  await writeDurable(paths.process, `${JSON.stringify({ ...ownIdentity(), protocol: PROTOCOL_VERSION })}\n`);
+  process.on('SIGTERM', () => void stop(service, server, peers, request));
+  process.on('SIGINT', () => undefined); // the terminal's Ctrl-C is meant for the daemon
+  process.on('SIGHUP', () => undefined);
+  writeLog('info', `network ${config.network} runs`);
+}
+
+/** Names of the host's loopback mean, to a guest, the gateway, as far as the host is open to guests. */
+function makeResolver({ ipv4, ipv6, hostAccess, dns }: StartRequest['config']): Resolver {
+  if (dns.upstream === 'none') return { resolve: () => Promise.resolve(null), close: () => undefined };
+  const ownAddresses = [ipv4?.gateway, ipv4?.dns, ipv6?.gateway].filter((address) => address !== undefined);
+  const loopback = hostAccess === 'none' ? {} : { address4: ipv4?.gateway, address6: ipv6?.gateway };
+  return new UpstreamDns({ ownAddresses, loopback });
+}
+
+function serve(service: NetworkService, network: string, peers: Set<RpcPeer>, stopped: () => void): Server {
+  return createServer((socket) => {
+    let isGreeted = false;
+    const peer = new RpcPeer(socket, {
+      onRequest: async (method, params) => {
+        if (method === 'hello') {
+          isGreeted = true;
+          return hello(service, network, params as Methods['hello']['params']);
+        }
+        if (!isGreeted) throw new VmlanError('unavailable', 'the first request is `hello`');
+        if (method !== 'stop') return dispatch(service, method, params);
+        setImmediate(stopped);
+        return null;
+      },
+      onClose: () => peers.delete(peer),
+    });
+    peers.add(peer);
+  });
+}
+
+function hello(service: NetworkService, network: string, { protocol }: Methods['hello']['params']): HelloResult {
+  if (protocol !== PROTOCOL_VERSION) {
+    throw new VmlanError(
+      'unsupported',
+      `network process of "${network}" speaks protocol ${PROTOCOL_VERSION}, not ${protocol}`,
+    );
+  }
+  return { protocol: PROTOCOL_VERSION, network, pid: process.pid, startedMs: service.startedMs };
+}
+
+function dispatch(service: NetworkService, method: string, params: unknown): Promise<unknown> {
+  switch (method) {
+    case 'observe':
+      return Promise.resolve(service.observe());
+    case 'step':
+      return service.step(params as Methods['step']['params']);
+    case 'receive-tap':
+      return service.receiveTap(params as Methods['receive-tap']['params']);
+    case 'cancel-tap':
+      return service.cancelTap(params as Methods['cancel-tap']['params']);
+    case 'allocate':
+      return service.allocate(params as Methods['allocate']['params']);
+    case 'snapshot':
+      return service.snapshot();
+    default:
+      throw new VmlanError('unsupported', `no method "${method}"`);
+  }
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  const before = process.umask(SOCKET_MODE_MASK);
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
+  } finally {
+    process.umask(before);
+  }
+}
+
+let isStopping = false;
+
+async function stop(
+  service: NetworkService,
+  server: Server,
+  peers: ReadonlySet<RpcPeer>,
+  request: StartRequest,
+): Promise<void> {
+  if (isStopping) return;
+  isStopping = true;
+  setTimeout(() => die(EXIT_FAILURE, 'the engine did not stop in time'), STOP_TIMEOUT_MS).unref();
+  try {
+    await service.close();
+    server.close();
+    rmSync(request.paths.process, { force: true });
+    await Promise.all([...peers].map((peer) => peer.end()));
+    writeLog('info', `network ${request.config.network} stopped`);
+    process.exit(0);
+  } catch (error) {
+    die(EXIT_FAILURE, `stopping failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function answer(line: StartAnswer): void {
+  try {
+    writeSync(ANSWER_FD, `${JSON.stringify(line)}\n`);
+    closeSync(ANSWER_FD);
+  } catch {
+    // The daemon is gone; the next one finds the process by its file.
+  }
+}
+
+function die(code: number, reason: string): never {
+  writeLog('error', reason);
+  process.exit(code);
+}

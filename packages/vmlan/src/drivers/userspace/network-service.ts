@@ -1,0 +1,220 @@
+/**
+ * The control thread of a network process: carries the daemon's requests to the engine, answers the engine's needs.
+ *
+ * Zone: control.  Keeps the list of what was applied, so that the next daemon can be told.  Steps run one after the
+ * other.
+ */
+import { VmlanError } from '../../core/errors.ts';
+import type { EngineEvent, FromEngine, LinkSpec } from '../../engine/control-messages.ts';
+import { receiveFd } from '../../sys/fdpass.ts';
+import type { Sys } from '../../sys/sys.ts';
+import { afterStep } from '../applied-state.ts';
+import type { AppliedState, WantedLink } from '../driver.ts';
+import type { EngineHandle } from './engine-handle.ts';
+import type { LeaseFile } from './lease-file.ts';
+import type { LiveStep, Methods, ObserveResult } from './protocol.ts';
+import { clearPath, removeSocket } from './socket-path.ts';
+
+/** Longer than the helper that makes the TAP may take. */
+const TAP_TIMEOUT_MS = 25_000;
+
+export interface Resolver {
+  resolve(query: Uint8Array): Promise<Uint8Array | null>;
+  close(): void;
+}
+
+export interface ServiceOptions {
+  readonly engine: EngineHandle;
+  readonly leases: LeaseFile;
+  readonly resolver: Resolver;
+  readonly sys: Sys;
+  readonly settings: string;
+  readonly warnings: readonly string[];
+  readonly onEvent: (event: EngineEvent) => void;
+  readonly onWarnings: (warnings: readonly string[]) => void;
+  /** The engine is lost: the process cannot go on. */
+  readonly onFatal: (reason: string) => void;
+}
+
+type Result<M extends keyof Methods> = Promise<Methods[M]['result']>;
+
+export class NetworkService {
+  readonly startedMs: number = Date.now();
+  readonly #options: ServiceOptions;
+  readonly #engine: EngineHandle;
+  readonly #tapReceivers = new Map<string, AbortController>();
+  #applied: AppliedState;
+  #diskTrouble: string | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+    this.#engine = options.engine;
+    this.#applied = { settings: options.settings, nics: [], links: [], records: [], forwards: [] };
+    options.leases.listen({
+      onDurable: (generation) => this.#engine.post({ type: 'leases-durable', generation }),
+      onTrouble: (trouble) => this.#onDiskTrouble(trouble),
+    });
+    this.#engine.on((message) => this.#onEngineMessage(message));
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#options.warnings, ...(this.#diskTrouble === null ? [] : [this.#diskTrouble])];
+  }
+
+  observe(): ObserveResult {
+    return { startedMs: this.startedMs, applied: this.#applied, warnings: this.warnings };
+  }
+
+  step({ step }: Methods['step']['params']): Result<'step'> {
+    return this.#inTurn(async () => {
+      await this.#run(step);
+      this.#applied = afterStep(this.#applied, step);
+      return null;
+    });
+  }
+
+  /** Not in turn with the steps: it waits for another process. */
+  async receiveTap({ link, socket }: Methods['receive-tap']['params']): Result<'receive-tap'> {
+    const { sys } = this.#options;
+    const spec = tapSpec(link);
+    const abort = new AbortController();
+    this.#tapReceivers.set(socket, abort);
+    const fd = await receiveFd(sys, socket, { timeoutMs: TAP_TIMEOUT_MS, signal: abort.signal }).finally(() =>
+      this.#tapReceivers.delete(socket),
+    );
+    return this.#inTurn(async () => {
+      try {
+        await this.#engine.request({ type: 'add-link', linkId: link.id, link: { kind: 'tap', fd, ...spec } });
+      } catch (error) {
+        sys.close(fd);
+        throw error;
+      }
+      this.#applied = afterStep(this.#applied, { action: 'add-link', link });
+      return null;
+    });
+  }
+
+  cancelTap({ socket }: Methods['cancel-tap']['params']): Result<'cancel-tap'> {
+    this.#tapReceivers.get(socket)?.abort(new VmlanError('unavailable', 'no descriptor will come'));
+    return Promise.resolve(null);
+  }
+
+  async allocate({ nic, mac }: Methods['allocate']['params']): Result<'allocate'> {
+    return (await this.#engine.request({ type: 'allocate', nic, mac })) as Methods['allocate']['result'];
+  }
+
+  async snapshot(): Result<'snapshot'> {
+    return (await this.#engine.request({ type: 'snapshot' })) as Methods['snapshot']['result'];
+  }
+
+  /** Ends the engine, and leaves no socket and no unwritten lease behind. */
+  async close(): Promise<void> {
+    for (const abort of this.#tapReceivers.values()) abort.abort(new VmlanError('unavailable', 'the network stops'));
+    await this.#tail;
+    this.#options.resolver.close();
+    await this.#engine.stop();
+    await this.#options.leases.flush();
+    for (const { link } of this.#applied.links) removeSocketOf(link);
+    for (const { listen } of this.#applied.forwards) if ('unix' in listen) removeSocket(listen.unix);
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(action);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  async #run(step: LiveStep): Promise<void> {
+    switch (step.action) {
+      case 'set-nic':
+        await this.#engine.request({ type: 'set-nic', nic: step.nic });
+        return;
+      case 'remove-nic':
+        await this.#engine.request({ type: 'remove-nic', key: step.nic.key });
+        return;
+      case 'add-link':
+        return this.#addLink(step.link);
+      case 'remove-link':
+        await this.#engine.request({ type: 'remove-link', linkId: step.link.id });
+        removeSocketOf(step.link.link);
+        return;
+      case 'set-records':
+        await this.#engine.request({ type: 'set-records', records: step.records });
+        return;
+      case 'add-forward':
+        if ('unix' in step.forward.listen) await clearPath(step.forward.listen.unix);
+        await this.#engine.request({ type: 'add-forward', forward: step.forward });
+        return;
+      default:
+        await this.#engine.request({ type: 'remove-forward', forwardId: step.forward.id });
+        if ('unix' in step.forward.listen) removeSocket(step.forward.listen.unix);
+    }
+  }
+
+  async #addLink({ id, link }: WantedLink): Promise<void> {
+    if (link.kind === 'netns' || link.kind === 'host-side') {
+      throw new VmlanError('internal', `link ${id}: a TAP comes by its descriptor`);
+    }
+    const path = socketPathOf(link);
+    if (path !== null) await clearPath(path);
+    await this.#engine.request({ type: 'add-link', linkId: id, link: link satisfies LinkSpec });
+  }
+
+  #onEngineMessage(message: FromEngine): void {
+    switch (message.type) {
+      case 'leases':
+        this.#options.leases.store(message.generation, message.records);
+        return;
+      case 'dns-query':
+        void this.#resolve(message.queryId, message.query);
+        return;
+      case 'event':
+        this.#options.onEvent(message.event);
+        return;
+      case 'log':
+        writeLog(message.level, message.message);
+        return;
+      case 'fatal':
+        this.#options.onFatal(message.error.message);
+        return;
+      default: // `ready` and `done` belong to the handle
+    }
+  }
+
+  async #resolve(queryId: number, query: Uint8Array): Promise<void> {
+    const reply = await this.#options.resolver.resolve(query).catch((error: unknown) => {
+      writeLog('error', `upstream DNS: ${error instanceof Error ? error.message : String(error)}`);
+      return null;
+    });
+    this.#engine.post({ type: 'dns-reply', queryId, reply });
+  }
+
+  #onDiskTrouble(trouble: string | null): void {
+    if (trouble === this.#diskTrouble) return;
+    this.#diskTrouble = trouble;
+    writeLog(trouble === null ? 'info' : 'error', trouble ?? 'leases are stored again');
+    this.#options.onWarnings(this.warnings);
+  }
+}
+
+function tapSpec({ id, link }: WantedLink): { readonly nic: string | null; readonly hostSide: boolean } {
+  if (link.kind === 'host-side') return { nic: null, hostSide: true };
+  if (link.kind === 'netns') return { nic: link.nic, hostSide: false };
+  throw new VmlanError('internal', `link ${id} is no TAP`);
+}
+
+function socketPathOf(link: WantedLink['link']): string | null {
+  if (link.kind === 'dgram') return link.path;
+  return link.kind === 'stream-listen' && 'unix' in link.address ? link.address.unix : null;
+}
+
+function removeSocketOf(link: WantedLink['link']): void {
+  const path = socketPathOf(link);
+  if (path !== null) removeSocket(path);
+}
+
+/** One line on stderr, which is the network's log file. */
+export function writeLog(level: string, message: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
+}

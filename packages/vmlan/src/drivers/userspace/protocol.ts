@@ -1,0 +1,67 @@
+/**
+ * What the daemon and a network process say to each other: the methods of their JSON-RPC.
+ *
+ * Zone: control.  The number changes with any change that an older peer would misread; then the next daemon restarts
+ * the process instead of taking it over.
+ */
+import type { ErrorData } from '../../core/errors.ts';
+import type { AllocatedAddress, EngineConfig, EngineSnapshot } from '../../engine/control-messages.ts';
+import type { UserIds } from '../../sys/privileges.ts';
+import type { AppliedState, Step, WantedLink } from '../driver.ts';
+import type { NetworkPaths } from '../network-paths.ts';
+
+export const PROTOCOL_VERSION = 1;
+
+/** Given to a new network process on its standard input. */
+export interface StartRequest {
+  readonly protocol: number;
+  readonly paths: NetworkPaths;
+  /** Without leases and DUID, which the process keeps itself. */
+  readonly config: Omit<EngineConfig, 'leases' | 'duid'>;
+  /** Whom to become; null for a process that is an ordinary user already. */
+  readonly user: UserIds | null;
+  /** Identifies the settings that the process was started with. */
+  readonly settings: string;
+}
+
+/** The first request of every connection. */
+export interface HelloResult {
+  readonly protocol: number;
+  readonly network: string;
+  readonly pid: number;
+  readonly startedMs: number;
+}
+
+export interface ObserveResult {
+  readonly startedMs: number;
+  readonly applied: AppliedState;
+  readonly warnings: readonly string[];
+}
+
+/** Changes of a running network; starting and stopping it are no steps of the process. */
+export type LiveStep = Exclude<Step, { readonly action: 'start' | 'stop' }>;
+
+export interface Methods {
+  readonly hello: { readonly params: { readonly protocol: number }; readonly result: HelloResult };
+  readonly observe: { readonly params: object; readonly result: ObserveResult };
+  readonly step: { readonly params: { readonly step: LiveStep }; readonly result: null };
+  /** Waits for a descriptor at `socket` and makes it the link. */
+  readonly 'receive-tap': {
+    readonly params: { readonly link: WantedLink; readonly socket: string };
+    readonly result: null;
+  };
+  readonly 'cancel-tap': { readonly params: { readonly socket: string }; readonly result: null };
+  readonly allocate: {
+    readonly params: { readonly nic: string; readonly mac: string };
+    readonly result: AllocatedAddress;
+  };
+  readonly snapshot: { readonly params: object; readonly result: EngineSnapshot };
+  readonly stop: { readonly params: object; readonly result: null };
+}
+
+/** Notifications of the process: `event` with an EngineEvent, `warnings` with a list of texts. */
+export const EVENT = 'event';
+export const WARNINGS = 'warnings';
+
+/** The one line that a new process writes to descriptor 3. */
+export type StartAnswer = { readonly pid: number } | { readonly error: ErrorData };
