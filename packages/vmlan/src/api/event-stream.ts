@@ -1,0 +1,34 @@
+/**
+ * Server-sent events (WHATWG HTML §9.2) over one HTTP response.
+ *
+ * Zone: control.  A reader that does not keep up is cut off rather than buffered for: it comes back with Last-Event-ID.
+ */
+import type { ServerResponse } from 'node:http';
+import type { EventSource } from './handlers.ts';
+
+const HEARTBEAT_MS = 15_000;
+/** Bytes that may wait for a slow reader. */
+export const MAX_WAITING_BYTES = 1_048_576;
+
+export function streamEvents(response: ServerResponse, source: EventSource, afterId: number | null): void {
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    connection: 'keep-alive',
+  });
+  response.write(': vmlan events\n\n');
+  const subscription = source.subscribe((event) => {
+    response.write(`event: ${event.type}\nid: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`);
+    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+  }, afterId);
+  const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT_MS).unref();
+  response.on('close', () => {
+    clearInterval(heartbeat);
+    subscription[Symbol.dispose]();
+  });
+}
+
+/** The id of a `Last-Event-ID` header; null when there is none that makes sense. */
+export function lastEventId(header: string | readonly string[] | undefined): number | null {
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : null;
+}
