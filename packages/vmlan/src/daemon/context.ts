@@ -1,0 +1,27 @@
+/**
+ * Everything that the parts of the daemon share, built once.
+ *
+ * Zone: control.
+ */
+import type { Logger } from '../core/logger.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { HostRoute } from '../model/subnet.ts';
+import type { Paths } from '../model/paths.ts';
+import type { Config } from './config.ts';
+import type { EventHub } from './events.ts';
+import type { Store } from './store.ts';
+
+export interface Context {
+  readonly version: string;
+  readonly startedMs: number;
+  readonly paths: Paths;
+  readonly config: Config;
+  readonly store: Store;
+  readonly driver: Driver;
+  readonly events: EventHub;
+  readonly logger: Logger;
+  /** The daemon is root. */
+  readonly privileged: boolean;
+  readonly identify: (text: string) => Uint8Array;
+  readonly hostRoutes: () => readonly HostRoute[];
+}

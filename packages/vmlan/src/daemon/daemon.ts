@@ -1,0 +1,130 @@
+/**
+ * The daemon, from start to end: locks its runtime directory, loads the configuration, takes over what runs, serves.
+ *
+ * Zone: control.  Ends by signal or by request; networks go on without it unless they are to stop too.
+ */
+import { rmSync } from 'node:fs';
+import { buildServer, listenAt } from '../api/server.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { networksDirectory } from '../drivers/network-paths.ts';
+import type { Paths } from '../model/paths.ts';
+import type { HostRoute } from '../model/subnet.ts';
+import { loadConfig } from './config.ts';
+import type { Context } from './context.ts';
+import { prepareDirectories } from './directories.ts';
+import { EventHub } from './events.ts';
+import { makeHandlers } from './handlers.ts';
+import { readHostRoutes } from './host-routes.ts';
+import { loadIdentity } from './identity.ts';
+import { DaemonLock, clearSocketPath } from './lock.ts';
+import { Networks } from './networks.ts';
+import { Store } from './store.ts';
+
+export interface DaemonOptions {
+  readonly version: string;
+  readonly paths: Paths;
+  readonly uid: number;
+  readonly logger: Logger;
+  readonly makeDriver: (paths: Paths) => Driver;
+  readonly hostRoutes?: () => readonly HostRoute[];
+}
+
+export class Daemon {
+  /** Resolves when the daemon has ended. */
+  readonly ended: Promise<void>;
+  readonly #stop: (stopNetworks: boolean) => Promise<void>;
+  #stopping: Promise<void> | null = null;
+  #markEnded: () => void = () => undefined;
+
+  private constructor(stop: (stopNetworks: boolean) => Promise<void>) {
+    this.#stop = stop;
+    this.ended = new Promise((resolve) => (this.#markEnded = resolve));
+  }
+
+  /** Serves when it resolves. Whatever fails leaves nothing behind. */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { paths } = options;
+    prepareDirectories(paths, options.uid);
+    const lock = DaemonLock.acquire(paths.runtime);
+    try {
+      await clearSocketPath(paths.socket);
+      return await Daemon.#serve(options, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  static async #serve(options: DaemonOptions, lock: DaemonLock): Promise<Daemon> {
+    const { paths, logger } = options;
+    const context = await makeContext(options);
+    const networks = new Networks(context);
+    const server = buildServer({
+      handlers: makeHandlers({
+        context,
+        networks,
+        shutdown: (stopNetworks) => setImmediate(() => void daemon.stop(stopNetworks)),
+      }),
+      events: context.events,
+      logger,
+    });
+    const daemon = new Daemon(async (stopNetworks) => {
+      if (stopNetworks) await networks.stopAll();
+      networks[Symbol.dispose]();
+      await server.close();
+      await context.driver.close();
+      lock.release();
+      if (stopNetworks) rmSync(networksDirectory(paths.runtime), { recursive: true, force: true });
+    });
+    try {
+      // Before the socket: who can connect finds everything as it is going to be.
+      await networks.begin();
+      await listenAt(server, paths.socket);
+    } catch (error) {
+      networks[Symbol.dispose]();
+      await context.driver.close();
+      throw error;
+    }
+    logger.info('vmlan serves', { socket: paths.socket, networks: networks.all.length });
+    return daemon;
+  }
+
+  /** Ends the daemon; the networks too if so wanted. Further calls wait for the first. */
+  stop(stopNetworks: boolean): Promise<void> {
+    this.#stopping ??= this.#stop(stopNetworks).finally(() => this.#markEnded());
+    return this.#stopping;
+  }
+}
+
+async function makeContext(options: DaemonOptions): Promise<Context> {
+  const { paths, logger } = options;
+  const hostRoutes = options.hostRoutes ?? ((): readonly HostRoute[] => readHostRoutes());
+  const store = await Store.open(paths.state);
+  const identify = await loadIdentity(paths.state);
+  const driver = options.makeDriver(paths);
+  const config = loadConfig({
+    file: paths.config,
+    required: paths.configRequired,
+    identify,
+    hostRoutes: hostRoutes(),
+    picked: store.picks,
+    running: new Set(await driver.list()),
+  });
+  await store.putPicks(config.picked);
+  for (const warning of store.warnings) logger.warn(warning);
+  const startedMs = Date.now();
+  return {
+    version: options.version,
+    startedMs,
+    paths,
+    config,
+    store,
+    driver,
+    events: new EventHub(startedMs),
+    logger,
+    privileged: options.uid === 0,
+    identify,
+    hostRoutes,
+  };
+}

@@ -1,0 +1,201 @@
+/**
+ * What a network shall be: its configuration and what was registered, added and attached live, as one document.
+ *
+ * Zone: control.  Pure.
+ */
+import { createHash } from 'node:crypto';
+import type { WantedLink, WantedNetwork } from '../drivers/driver.ts';
+import { nicSockets } from '../drivers/network-paths.ts';
+import type { NetworkPaths } from '../drivers/network-paths.ts';
+import type { DnsRecord, ForwardSpec, NicConfig, Reservation } from '../engine/control-messages.ts';
+import { isForwardProblem, parseForward } from '../model/forward.ts';
+import type { Forward } from '../model/forward.ts';
+import { nicKey } from '../model/guest.ts';
+import type { StoredGuest, StoredNic } from '../model/guest.ts';
+import { MAX_INTERFACE_CHARS } from '../model/names.ts';
+import type { ListenSocket, Network } from '../model/network.ts';
+import { closedDestinations } from '../model/resolve.ts';
+import type { StoredForward, StoredRecord } from './store.ts';
+
+/** host-routes.ts knows our interfaces by this. */
+const HOST_INTERFACE_PREFIX = 'vml-';
+/** Locally administered. */
+const HOST_MAC_PREFIX = '02:76:68';
+
+export interface DesiredInput {
+  readonly network: Network;
+  readonly others: readonly Network[];
+  readonly paths: NetworkPaths;
+  readonly guests: readonly StoredGuest[];
+  readonly forwards: readonly StoredForward[];
+  readonly records: readonly StoredRecord[];
+  /** A TAP of the host itself may be made. */
+  readonly privileged: boolean;
+  /** Whether the namespace of this NIC's attachment still exists. */
+  readonly namespaceExists: (nic: StoredNic) => boolean;
+  /** NICs whose links are to be closed for now. */
+  readonly cut: ReadonlySet<string>;
+}
+
+interface GuestNic {
+  readonly guest: string;
+  readonly key: string;
+  readonly nic: StoredNic;
+}
+
+export function desiredNetwork(input: DesiredInput): WantedNetwork {
+  const { network } = input;
+  const nics = nicsOf(input.guests, network.name);
+  return {
+    network,
+    closed: closedDestinations(network, input.others),
+    reservations: [...network.reservations, ...nics.flatMap(reservation)],
+    nics: nics.map(nicConfig),
+    links: desiredLinks(input, nics),
+    records: desiredRecords(input),
+    forwards: desiredForwards(input),
+  };
+}
+
+export const nicsOf = (guests: readonly StoredGuest[], network: string): readonly GuestNic[] =>
+  guests.flatMap((guest) =>
+    guest.nics
+      .filter((nic) => nic.network === network)
+      .map((nic) => ({ guest: guest.name, key: nicKey(guest.name, nic.index), nic })),
+  );
+
+const nicConfig = ({ guest, key, nic }: GuestNic): NicConfig => ({
+  key,
+  guest,
+  mac: nic.mac,
+  connected: nic.connected,
+  ip: nic.ip,
+});
+
+const reservation = ({ nic }: GuestNic): readonly Reservation[] =>
+  nic.ip === null ? [] : [{ mac: nic.mac, ip: nic.ip }];
+
+function desiredLinks(input: DesiredInput, nics: readonly GuestNic[]): readonly WantedLink[] {
+  const { network, paths } = input;
+  const hostSide = input.privileged ? hostSideLinks(network) : [];
+  return [
+    { id: 'qemu', link: { kind: 'stream-listen', address: { unix: paths.qemu }, nic: null } },
+    { id: 'dgram', link: { kind: 'dgram', path: paths.dgram, peer: null, nic: null } },
+    ...network.listen.map(listenLink),
+    ...hostSide,
+    ...nics.filter(({ key }) => !input.cut.has(key)).flatMap((nic) => nicLinks(input, nic)),
+  ];
+}
+
+/** The host as a neighbour on the segment: one TAP with the addresses that the network keeps for the host. */
+function hostSideLinks({ name, ipv4, ipv6, mtu }: Network): readonly WantedLink[] {
+  const addresses = [
+    ...(ipv4?.hostAddress ? [`${ipv4.hostAddress}/${ipv4.prefix}`] : []),
+    ...(ipv6?.hostAddress ? [`${ipv6.hostAddress}/64`] : []),
+  ];
+  if (addresses.length === 0) return [];
+  const mac = `${HOST_MAC_PREFIX}:${shortHash(name).slice(0, 6).match(/../g)!.join(':')}`;
+  return [{ id: 'host', link: { kind: 'host-side', interface: hostInterfaceName(name), mac, mtu, addresses } }];
+}
+
+/** `vml-NAME`; a name that is too long for an interface is replaced by its hash. */
+export function hostInterfaceName(network: string): string {
+  const name = `${HOST_INTERFACE_PREFIX}${network}`;
+  return name.length <= MAX_INTERFACE_CHARS ? name : `${HOST_INTERFACE_PREFIX}${shortHash(network)}`;
+}
+
+function listenLink(socket: ListenSocket): WantedLink {
+  if (socket.kind === 'dgram') {
+    return { id: `listen dgram:${socket.path}`, link: { kind: 'dgram', path: socket.path, peer: null, nic: null } };
+  }
+  const address = socket.kind === 'unix' ? { unix: socket.path } : { host: socket.host, port: socket.port };
+  const name = socket.kind === 'unix' ? socket.path : `${socket.host}:${socket.port}`;
+  return { id: `listen ${name}`, link: { kind: 'stream-listen', address, nic: null } };
+}
+
+/** Every registered NIC has its stream socket; other ways of attaching come on top. */
+function nicLinks(input: DesiredInput, { guest, key, nic }: GuestNic): readonly WantedLink[] {
+  const sockets = nicSockets(input.paths.guests, guest, nic.index);
+  const stream: WantedLink = {
+    id: `nic ${key}`,
+    link: { kind: 'stream-listen', address: { unix: sockets.stream }, nic: key },
+  };
+  const { attachment } = nic;
+  const id = `attach ${key}`;
+  switch (attachment?.kind) {
+    case 'qemu-dgram':
+    case 'vfkit': {
+      // QEMU is bound before it starts to talk; vfkit is known by its first datagram.
+      const peer = attachment.kind === 'qemu-dgram' ? sockets.peer : null;
+      return [stream, { id, link: { kind: 'dgram', path: sockets.dgram, peer, nic: key } }];
+    }
+    case 'qemu-socket-tcp':
+      return attachment.port === null
+        ? [stream]
+        : [
+            stream,
+            { id, link: { kind: 'stream-listen', address: { host: '127.0.0.1', port: attachment.port }, nic: key } },
+          ];
+    case 'netns': {
+      if (attachment.netns === null || !input.namespaceExists(nic)) return [stream];
+      const { inode: _inode, ...target } = attachment.netns;
+      return [stream, { id, link: { kind: 'netns', nic: key, mac: nic.mac, mtu: input.network.mtu, target } }];
+    }
+    default:
+      return [stream];
+  }
+}
+
+function desiredRecords({ network, records }: DesiredInput): readonly DnsRecord[] {
+  const live = records.filter((record) => record.network === network.name);
+  return [
+    ...network.dns.records,
+    ...live.map(({ name, type, value, ttl }) => ({ name, type, value, ...(ttl === null ? {} : { ttl }) })),
+  ];
+}
+
+export interface NamedForward {
+  readonly id: string;
+  readonly origin: 'config' | 'api';
+  readonly forward: Forward;
+}
+
+/** The forwards of a network, whichever way they came. What no longer parses is left out. */
+export function forwardsOf(network: Network, stored: readonly StoredForward[]): readonly NamedForward[] {
+  return [
+    ...network.forwards.map((forward): NamedForward => ({
+      id: forwardId(network.name, forward),
+      origin: 'config',
+      forward,
+    })),
+    ...stored
+      .filter((entry) => entry.network === network.name)
+      .flatMap((entry): readonly NamedForward[] => {
+        const forward = parseForward(entry);
+        return isForwardProblem(forward) ? [] : [{ id: entry.id, origin: 'api', forward }];
+      }),
+  ];
+}
+
+function desiredForwards({ network, forwards }: DesiredInput): readonly ForwardSpec[] {
+  return forwardsOf(network, forwards).flatMap(({ id, forward }) =>
+    forward.pairs.map((pair, i) => ({
+      id: forward.pairs.length === 1 ? id : `${id}.${i}`,
+      protocol: forward.protocol,
+      direction: forward.direction,
+      listen: pair.listen,
+      target: pair.target,
+    })),
+  );
+}
+
+/** The id of a forward whose parts carry `id.0`, `id.1` … in the datapath. */
+export const forwardOfPart = (partId: string): string => partId.split('.')[0]!;
+
+const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10);
+
+export const forwardId = (network: string, { protocol, direction, host, guest }: Forward): string =>
+  `fwd-${shortHash(JSON.stringify([network, protocol, direction, host, guest]))}`;
+
+export const recordId = (network: string, { name, type, value }: Pick<DnsRecord, 'name' | 'type' | 'value'>): string =>
+  `rec-${shortHash(JSON.stringify([network, name, type, value]))}`;

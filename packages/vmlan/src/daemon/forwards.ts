@@ -1,0 +1,198 @@
+/**
+ * Forwards and DNS records that are made live and kept.
+ *
+ * Zone: control.  As with guests: a change that the running network refuses leaves everything as it was.
+ */
+import { VmlanError } from '../core/errors.ts';
+import type { ForwardInput, RecordInput } from '../model/api.ts';
+import { clashingListen, isForwardProblem, parseForward } from '../model/forward.ts';
+import type { Forward } from '../model/forward.ts';
+import type { Network } from '../model/network.ts';
+import { forwardTargetProblem } from '../model/resolve-services.ts';
+import { parseIpv4, parseIpv6 } from '../wire/address.ts';
+import type { Context } from './context.ts';
+import { forwardId, forwardsOf, recordId } from './desired.ts';
+import type { NamedForward } from './desired.ts';
+import type { Networks } from './networks.ts';
+import { Serial } from './serial.ts';
+import type { StoredForward, StoredRecord } from './store.ts';
+
+const QUEUE = 'all';
+
+export class Forwards {
+  readonly #context: Context;
+  readonly #networks: Networks;
+  readonly #serial = new Serial();
+
+  constructor(context: Context, networks: Networks) {
+    this.#context = context;
+    this.#networks = networks;
+  }
+
+  of(network: Network): readonly NamedForward[] {
+    return forwardsOf(network, this.#context.store.forwards);
+  }
+
+  add(input: ForwardInput): Promise<StoredForward> {
+    return this.#serial.run(QUEUE, async () => {
+      const forward = parseForward(input);
+      if (isForwardProblem(forward)) throw new VmlanError('invalid', `${forward.field}: ${forward.message}`);
+      const network = this.#networkFor(input, forward);
+      this.#check(network, forward);
+      const { protocol, direction, host, guest } = forward;
+      const stored = { id: forwardId(network.name, forward), network: network.name, protocol, direction, host, guest };
+      await this.#put([...this.#context.store.forwards, stored], network.name);
+      const text = `${protocol} ${host} ${direction === 'host' ? 'to' : 'from'} ${guest}`;
+      this.#context.events.publish('forward-added', { network: network.name }, `forward of ${text}`);
+      return stored;
+    });
+  }
+
+  /** The named one, else that of the guest, else the default. */
+  #networkFor(input: ForwardInput, forward: Forward): Network {
+    const guest = forward.guestName === null ? undefined : this.#context.store.guests.get(forward.guestName);
+    return this.#networks.getOrDefault(input.network ?? guest?.nics[0]?.network);
+  }
+
+  #check(network: Network, forward: Forward): void {
+    if (network.mode === 'isolated') {
+      throw new VmlanError(
+        'invalid',
+        `network "${network.name}" is isolated: nothing is forwarded to or from the host`,
+      );
+    }
+    const problem = forwardTargetProblem(forward, network.ipv4, network.ipv6);
+    if (problem !== null) throw new VmlanError('invalid', `guest: ${problem}`);
+    const others = this.#networks.all.flatMap((other) =>
+      this.of(other).map((entry) => ({ ...entry, network: other.name })),
+    );
+    const id = forwardId(network.name, forward);
+    for (const other of others) {
+      const clash = other.id === id ? forward.host : clashingListen(forward, other.forward);
+      if (clash === null) continue;
+      throw new VmlanError(
+        'conflict',
+        `${clash} is forwarded to ${other.forward.guest} on network "${other.network}" already`,
+        {
+          hint: other.origin === 'api' ? `vmlan forward remove ${other.id}` : 'it stands in networks.yaml',
+        },
+      );
+    }
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#serial.run(QUEUE, async () => {
+      const stored = this.#context.store.forwards.find((entry) => entry.id === id);
+      if (stored === undefined) throw this.#notRemovable(id);
+      await this.#put(
+        this.#context.store.forwards.filter((entry) => entry.id !== id),
+        stored.network,
+      );
+      this.#context.events.publish('forward-removed', { network: stored.network }, `forward of ${stored.host} ended`);
+    });
+  }
+
+  #notRemovable(id: string): VmlanError {
+    const configured = this.#networks.all.find((network) => this.of(network).some((entry) => entry.id === id));
+    return configured === undefined
+      ? new VmlanError('not-found', `no forward "${id}"`, { hint: 'vmlan forward list shows their ids' })
+      : new VmlanError('conflict', `forward "${id}" stands in the configuration of network "${configured.name}"`, {
+          hint: 'remove it from networks.yaml and restart the network',
+        });
+  }
+
+  async #put(forwards: readonly StoredForward[], network: string): Promise<void> {
+    const before = this.#context.store.forwards;
+    await this.#context.store.putForwards(forwards);
+    try {
+      if (this.#context.config.networks.has(network)) await this.#networks.update(network);
+    } catch (error) {
+      await this.#context.store.putForwards(before);
+      throw error;
+    }
+  }
+}
+
+export class Records {
+  readonly #context: Context;
+  readonly #networks: Networks;
+  readonly #serial = new Serial();
+
+  constructor(context: Context, networks: Networks) {
+    this.#context = context;
+    this.#networks = networks;
+  }
+
+  add(input: RecordInput): Promise<StoredRecord> {
+    return this.#serial.run(QUEUE, async () => {
+      const network = this.#networks.getOrDefault(input.network);
+      checkValue(input);
+      const { name, type, value } = input;
+      const stored = {
+        id: recordId(network.name, input),
+        network: network.name,
+        name,
+        type,
+        value,
+        ttl: input.ttl ?? null,
+      };
+      const known = [...this.#context.store.records, ...this.configured(network)];
+      if (known.some((record) => record.id === stored.id)) {
+        throw new VmlanError('conflict', `network "${network.name}" has the record ${name} ${type} ${value} already`);
+      }
+      await this.#put([...this.#context.store.records, stored], network.name);
+      this.#context.events.publish('record-added', { network: network.name }, `${name} ${type} ${value}`);
+      return stored;
+    });
+  }
+
+  configured(network: Network): readonly (Omit<StoredRecord, 'type'> & { readonly type: string })[] {
+    return network.dns.records.map((record) => ({
+      ...record,
+      id: recordId(network.name, record),
+      network: network.name,
+      ttl: record.ttl ?? null,
+    }));
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#serial.run(QUEUE, async () => {
+      const stored = this.#context.store.records.find((entry) => entry.id === id);
+      if (stored === undefined) {
+        const isConfigured = this.#networks.all.some((network) =>
+          this.configured(network).some((one) => one.id === id),
+        );
+        throw isConfigured
+          ? new VmlanError('conflict', `record "${id}" stands in networks.yaml`, { hint: 'remove it there' })
+          : new VmlanError('not-found', `no record "${id}"`, { hint: 'vmlan dns list shows their ids' });
+      }
+      await this.#put(
+        this.#context.store.records.filter((entry) => entry.id !== id),
+        stored.network,
+      );
+      this.#context.events.publish(
+        'record-removed',
+        { network: stored.network },
+        `${stored.name} ${stored.type} ended`,
+      );
+    });
+  }
+
+  async #put(records: readonly StoredRecord[], network: string): Promise<void> {
+    const before = this.#context.store.records;
+    await this.#context.store.putRecords(records);
+    try {
+      if (this.#context.config.networks.has(network)) await this.#networks.update(network);
+    } catch (error) {
+      await this.#context.store.putRecords(before);
+      throw error;
+    }
+  }
+}
+
+/** The types whose value can be judged without the zone; the datapath judges the others. */
+function checkValue({ type, value }: RecordInput): void {
+  const isGood = type === 'A' ? parseIpv4(value) !== null : type !== 'AAAA' || parseIpv6(value) !== null;
+  if (!isGood)
+    throw new VmlanError('invalid', `value: ${JSON.stringify(value)} is no address for a record of type ${type}`);
+}

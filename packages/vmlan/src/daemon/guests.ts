@@ -1,0 +1,284 @@
+/**
+ * Guests: registering them, changing their NICs, opening and closing their links.
+ *
+ * Zone: control.  A change is first in memory, then carried into the running network, then on disk; when one of these
+ * fails, the guest is as it was.  Changes of one guest are made one after the other.
+ */
+import { VmlanError } from '../core/errors.ts';
+import { checkSocketPath, networkPaths, nicSockets } from '../drivers/network-paths.ts';
+import type { AttachInput, AttachKind, GuestInput, GuestPatch, NetnsInput } from '../model/api.ts';
+import { MAX_NICS_PER_GUEST, RESERVED_GUEST_NAMES, deriveMac, nicKey } from '../model/guest.ts';
+import type { StoredAttachment, StoredGuest, StoredNetns, StoredNic } from '../model/guest.ts';
+import { guestNameSchema } from '../model/names.ts';
+import type { Network } from '../model/network.ts';
+import { reservedAddressProblem } from '../model/resolve-ipv4.ts';
+import type { Context } from './context.ts';
+import { nicsOf } from './desired.ts';
+import { freeLoopbackPort } from './free-port.ts';
+import { namespaceInode } from './namespace.ts';
+import type { Networks } from './networks.ts';
+import { Serial } from './serial.ts';
+import { suggest } from './suggest.ts';
+
+const DEFAULT_NETNS_INTERFACE = 'eth0';
+
+export interface Attached {
+  readonly guest: StoredGuest;
+  readonly nic: StoredNic;
+  readonly network: Network;
+}
+
+export class Guests {
+  readonly #context: Context;
+  readonly #networks: Networks;
+  readonly #serial = new Serial();
+
+  constructor(context: Context, networks: Networks) {
+    this.#context = context;
+    this.#networks = networks;
+  }
+
+  get all(): readonly StoredGuest[] {
+    return [...this.#context.store.guests.values()];
+  }
+
+  find(name: string): StoredGuest | null {
+    return this.#context.store.guests.get(name) ?? null;
+  }
+
+  get(name: string): StoredGuest {
+    const guest = this.find(name);
+    if (guest !== null) return guest;
+    const meant = suggest(name, [...this.#context.store.guests.keys()]);
+    throw new VmlanError('not-found', `no guest "${name}" is registered`, {
+      hint: meant === null ? 'vmlan list shows all guests' : `did you mean "${meant}"?`,
+    });
+  }
+
+  create(input: GuestInput): Promise<StoredGuest> {
+    return this.#serial.run(input.name, async () => {
+      if (this.find(input.name) !== null) {
+        throw new VmlanError('conflict', `guest "${input.name}" is registered already`, {
+          hint: `vmlan show ${input.name} tells where`,
+        });
+      }
+      return this.#register(input);
+    });
+  }
+
+  async #register(input: GuestInput): Promise<StoredGuest> {
+    checkGuestName(input.name);
+    const network = this.#networks.getOrDefault(input.network);
+    const nic = this.#newNic(network, input.name, 0, input);
+    const guest = { name: input.name, nics: [nic] };
+    await this.#put(guest, [network.name]);
+    this.#context.events.publish(
+      'guest-registered',
+      { network: network.name, guest: guest.name },
+      `${guest.name} was registered`,
+    );
+    return guest;
+  }
+
+  #newNic(network: Network, guest: string, index: number, input: Omit<GuestInput, 'name' | 'network'>): StoredNic {
+    const key = nicKey(guest, index);
+    const { paths } = this.#context;
+    checkSocketPath(
+      nicSockets(networkPaths(paths.runtime, paths.state, network.name).guests, guest, index).dgram,
+      `guest "${guest}"`,
+    );
+    const mac = input.mac ?? deriveMac(this.#context.identify, network.name, key, (taken) => this.#hasMac(taken));
+    if (mac === null)
+      throw new VmlanError('exhausted', `no MAC address is left for guest "${guest}"`, { hint: 'give it one' });
+    const ip = input.ip ?? null;
+    if (ip !== null) this.#checkAddress(network, key, ip);
+    return { index, network: network.name, mac, ip, connected: input.connected ?? true, attachment: null };
+  }
+
+  #hasMac(mac: string): boolean {
+    return this.all.some((guest) => guest.nics.some((nic) => nic.mac === mac));
+  }
+
+  /** A reserved address is one that the network has, and that nobody else was promised. */
+  #checkAddress(network: Network, key: string, ip: string): void {
+    const fail = (code: 'invalid' | 'conflict', message: string): never => {
+      throw new VmlanError(code, `network "${network.name}": ${message}`, { hint: 'choose another address' });
+    };
+    const { ipv4 } = network;
+    if (ipv4 === null) return fail('invalid', 'it leases no IPv4 addresses');
+    if (ipv4.fixedGuest !== null) return fail('invalid', `every guest has ${ipv4.fixedGuest}`);
+    const problem = reservedAddressProblem(ipv4, ip);
+    if (problem !== null) fail('invalid', problem);
+    const holder = nicsOf(this.all, network.name).find((other) => other.key !== key && other.nic.ip === ip);
+    if (holder !== undefined) fail('conflict', `address ${ip} is kept for guest "${holder.guest}"`);
+    const guest = key.split('/')[0];
+    const reservation = network.reservations.find((entry) => entry.ip === ip && entry.guest !== guest);
+    if (reservation !== undefined) {
+      fail('conflict', `address ${ip} is reserved for ${reservation.guest ?? reservation.mac!} in networks.yaml`);
+    }
+    return undefined;
+  }
+
+  update(name: string, patch: GuestPatch): Promise<StoredGuest> {
+    return this.#serial.run(name, async () => {
+      const guest = this.get(name);
+      const nic = this.#nicOf(guest, patch.network);
+      const network = this.#networks.get(nic.network);
+      if (patch.ip !== undefined && patch.ip !== null) this.#checkAddress(network, nicKey(name, nic.index), patch.ip);
+      const changed = {
+        ...nic,
+        mac: patch.mac ?? nic.mac,
+        ip: patch.ip === undefined ? nic.ip : patch.ip,
+        connected: patch.connected ?? nic.connected,
+      };
+      return this.#put(withNic(guest, changed), [nic.network]);
+    });
+  }
+
+  #nicOf(guest: StoredGuest, network: string | undefined): StoredNic {
+    const nic = network === undefined ? guest.nics[0] : guest.nics.find((one) => one.network === network);
+    if (nic !== undefined) return nic;
+    const has = guest.nics.map((one) => one.network).join(', ');
+    throw new VmlanError('not-found', `guest "${guest.name}" has no NIC on network "${network ?? ''}"`, {
+      hint: `it has one on: ${has}`,
+    });
+  }
+
+  remove(name: string): Promise<void> {
+    return this.#serial.run(name, async () => {
+      const guest = this.get(name);
+      const networks = networksOf(guest);
+      this.#context.store.guests.delete(name);
+      try {
+        for (const network of networks) await this.#networks.update(network);
+        await this.#context.store.removeGuest(name);
+      } catch (error) {
+        this.#context.store.guests.set(name, guest);
+        throw error;
+      }
+      this.#context.events.publish('guest-removed', { guest: name }, `${name} was removed`);
+    });
+  }
+
+  /** Registers the guest if it is new, starts the network if it does not run, and opens the link. */
+  attach(name: string, input: AttachInput): Promise<Attached> {
+    return this.#serial.run(name, async () => {
+      const known = this.find(name);
+      if (known === null) checkGuestName(name);
+      const network =
+        input.network === undefined && known !== null
+          ? this.#networks.get(known.nics[0]!.network)
+          : this.#networks.getOrDefault(input.network);
+      await this.#networks.start(network.name);
+      const guest = known ?? (await this.#register({ ...input, name, network: network.name }));
+      const nic = guest.nics.find((one) => one.network === network.name) ?? this.#addNic(guest, network, input);
+      if (known !== null) checkUnchanged(name, nic, input);
+      const attached = { ...nic, attachment: await this.#attachment(input.kind ?? 'qemu-stream', nic, input.netns) };
+      const changed = withNic(guest, attached);
+      // A namespace that is attached again gets a new TAP, whether or not the old one is still there.
+      if (nic.attachment?.kind === 'netns')
+        await this.#put(withNic(guest, { ...nic, attachment: null }), [network.name]);
+      await this.#put(changed, [network.name]);
+      return { guest: changed, nic: attached, network };
+    });
+  }
+
+  #addNic(guest: StoredGuest, network: Network, input: AttachInput): StoredNic {
+    if (guest.nics.length >= MAX_NICS_PER_GUEST) {
+      throw new VmlanError('exhausted', `guest "${guest.name}" has ${MAX_NICS_PER_GUEST} NICs already`);
+    }
+    const index = Math.max(...guest.nics.map((nic) => nic.index)) + 1;
+    return this.#newNic(network, guest.name, index, input);
+  }
+
+  async #attachment(kind: AttachKind, nic: StoredNic, netns: NetnsInput | undefined): Promise<StoredAttachment> {
+    if (kind === 'netns') return { kind, port: null, netns: resolveNetns(netns!) };
+    if (kind !== 'qemu-socket-tcp') return { kind, port: null, netns: null };
+    return { kind, port: nic.attachment?.port ?? (await freeLoopbackPort()), netns: null };
+  }
+
+  detach(name: string, network: string | undefined): Promise<void> {
+    return this.#serial.run(name, async () => {
+      const guest = this.get(name);
+      const nics = network === undefined ? guest.nics : [this.#nicOf(guest, network)];
+      for (const nic of nics) {
+        await this.#networks.update(nic.network, new Set([nicKey(name, nic.index)]));
+      }
+      const keys = new Set(nics.map((nic) => nic.index));
+      const detached = guest.nics.map((nic) => (keys.has(nic.index) ? { ...nic, attachment: null } : nic));
+      await this.#put(
+        { name, nics: detached },
+        nics.map((nic) => nic.network),
+      );
+    });
+  }
+
+  async #put(guest: StoredGuest, networks: readonly string[]): Promise<StoredGuest> {
+    const { guests } = this.#context.store;
+    const before = guests.get(guest.name);
+    try {
+      await this.#context.store.putGuest(guest);
+      for (const network of networks) await this.#networks.update(network);
+    } catch (error) {
+      if (before === undefined) await this.#context.store.removeGuest(guest.name);
+      else await this.#context.store.putGuest(before);
+      throw error;
+    }
+    return guest;
+  }
+}
+
+function checkGuestName(name: string): void {
+  const result = guestNameSchema.safeParse(name);
+  if (!result.success) {
+    throw new VmlanError('invalid', `guest ${JSON.stringify(name)}: ${result.error.issues[0]!.message}`, {
+      hint: 'e.g. web, or db-1',
+    });
+  }
+  if (RESERVED_GUEST_NAMES.includes(name)) {
+    throw new VmlanError('invalid', `guest "${name}": this name means the host or the gateway in DNS`, {
+      hint: 'choose another name',
+    });
+  }
+}
+
+function checkUnchanged(name: string, nic: StoredNic, input: AttachInput): void {
+  const differs = (input.mac !== undefined && input.mac !== nic.mac) || (input.ip !== undefined && input.ip !== nic.ip);
+  if (!differs) return;
+  throw new VmlanError(
+    'conflict',
+    `guest "${name}" is registered with ${nic.mac}${nic.ip === null ? '' : ` and ${nic.ip}`}`,
+    {
+      hint: 'change it first, or remove the guest',
+    },
+  );
+}
+
+function resolveNetns(input: NetnsInput): StoredNetns {
+  const target = { pid: input.pid ?? null, path: input.path ?? null };
+  const inode = namespaceInode(target);
+  const what = target.path ?? `process ${target.pid}`;
+  if (inode === null) {
+    throw new VmlanError('not-found', `${what} has no network namespace that can be seen here`, {
+      hint: target.path === null ? 'is the process still there, and yours?' : 'ip netns list shows the named ones',
+    });
+  }
+  if (inode === namespaceInode({ pid: null, path: '/proc/self/ns/net' })) {
+    throw new VmlanError('invalid', `${what} is in the network namespace of vmlan itself`, {
+      hint: 'attach another one',
+    });
+  }
+  return {
+    ...target,
+    interface: input.interface ?? DEFAULT_NETNS_INTERFACE,
+    configure: input.configure ?? true,
+    inode,
+  };
+}
+
+function withNic(guest: StoredGuest, nic: StoredNic): StoredGuest {
+  const others = guest.nics.filter((one) => one.index !== nic.index);
+  return { ...guest, nics: [...others, nic].sort((a, b) => a.index - b.index) };
+}
+
+const networksOf = (guest: StoredGuest): readonly string[] => [...new Set(guest.nics.map((nic) => nic.network))];
