@@ -4,6 +4,7 @@
  * Zone: control.
  */
 import type { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 
 export interface TerminalStream extends Writable {
   readonly isTTY?: boolean;
@@ -22,7 +23,7 @@ export function processIo(): Io {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
-    stdinIsTerminal: process.stdin.isTTY,
+    stdinIsTerminal: isatty(0),
     env: process.env,
     uid: process.getuid?.() ?? -1,
   };

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
 import { VmlanError } from '../client/errors.ts';
 
 const FORWARDED_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
@@ -15,9 +16,10 @@ const SIGNAL_EXIT_BASE = 128;
 export async function runProgram(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, { stdio: 'inherit', env });
+  const fromTerminal = isatty(0);
   const forward = (signal: NodeJS.Signals): void => {
     // A terminal sends its keys' signals to the child as well: twice would be once too often.
-    if (!(process.stdin.isTTY && KEY_SIGNALS.includes(signal))) child.kill(signal);
+    if (!(fromTerminal && KEY_SIGNALS.includes(signal))) child.kill(signal);
   };
   for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   try {

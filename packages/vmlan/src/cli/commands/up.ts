@@ -121,10 +121,15 @@ async function startDetached(context: Context, env: NodeJS.ProcessEnv): Promise<
 /** The daemon ended: its own last words, which name the object and the next step. */
 function startError(child: ChildProcess, log: string, logStart: number): VmlanError {
   const written = readFileSync(log).subarray(logStart).toString('utf8').trim();
-  const lines = written.split('\n').slice(-LOG_TAIL_LINES);
-  const last = lines.findLast((line) => line.startsWith('vmlan: '));
-  const hint = lines.findLast((line) => line.startsWith('hint: '))?.slice('hint: '.length);
-  const message = last === undefined ? `the daemon ended at once\n${lines.join('\n')}` : last.slice('vmlan: '.length);
+  const lines = written.split('\n');
+  const start = lines.findLastIndex((line) => line.startsWith('vmlan: '));
+  const words = start < 0 ? [] : lines.slice(start);
+  const hint = words.find((line) => line.startsWith('hint: '))?.slice('hint: '.length);
+  const said = words
+    .filter((line) => !line.startsWith('hint: '))
+    .join('\n')
+    .slice('vmlan: '.length);
+  const message = said === '' ? `the daemon ended at once\n${lines.slice(-LOG_TAIL_LINES).join('\n')}` : said;
   const code = exitCodeName(child.exitCode);
   return new VmlanError(code, message, { hint: hint ?? `its log: ${log}` });
 }
