@@ -43,7 +43,6 @@ const DROP_SOURCE = counter('drop_source_not_on_segment');
 const DROP_MARTIAN = counter('drop_martian_destination');
 const DROP_GROUP = counter('drop_group_not_ours');
 const DROP_SERVICES_OFF = counter('drop_gateway_service_off');
-const NEXT_HOP_LIMIT = 64;
 
 export interface GatewayConfig {
   /** uint32; mask 0: the segment has no IPv4 of its own. */
@@ -416,8 +415,11 @@ export class Gateway {
     const t2 = ndp.target2(v, p.l4);
     const t3 = ndp.target3(v, p.l4);
     const probing = (p.guest0 | p.guest1 | p.guest2 | p.guest3) === 0; // duplicate address detection
+    const ours = this.owns(t0, t1, t2, t3);
     if (!probing) this.#learnFrom(p, ndp.OPTION_SOURCE_LINK_LAYER, nowMs);
-    if (!this.owns(t0, t1, t2, t3)) return;
+    // Who probes for an address is about to use it (RFC 4862 §5.4): known a second before its first packet.
+    else if (!ours) this.neighbors.learn(t0, t1, t2, t3, p.port!, p.macHi, p.macLo, nowMs);
+    if (!ours) return;
     const path = this.#path;
     path.copyFrom(p);
     path.setRemote(t0, t1, t2, t3);
@@ -492,13 +494,8 @@ export class Gateway {
 
   /** A UDP datagram of a local service: the payload is copied. */
   sendDatagram(path: Path, srcPort: number, dstPort: number, payload: Uint8Array): void {
-    const v = this.output.view;
-    const o = this.output.l4(path.family);
-    const len = udp.HEADER_LEN + payload.length;
-    this.output.u8.set(payload, o + udp.HEADER_LEN);
-    udp.emit(v, o, srcPort, dstPort, len);
-    udp.setChecksum(v, o, pseudoToGuest(path, ipv4.PROTO_UDP, 0));
-    this.output.send(path, ipv4.PROTO_UDP, NEXT_HOP_LIMIT, len);
+    this.output.u8.set(payload, this.output.l4(path.family) + udp.HEADER_LEN);
+    this.output.sendUdp(path, srcPort, dstPort, payload.length);
   }
 }
 

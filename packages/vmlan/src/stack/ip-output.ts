@@ -15,10 +15,12 @@ import { pseudo4, pseudo6 } from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import * as udp from '../wire/udp.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import type { Path } from './path.ts';
 
 const HEADROOM = 64; // virtio_net_hdr and alignment
+const HOP_LIMIT = 64;
 const MAX_L4_LEN = 65535;
 const SENT = counter('gateway_packets_to_guest');
 const FRAGMENTED = counter('gateway_fragments_to_guest');
@@ -90,6 +92,25 @@ export class IpOutput {
     } else {
       this.#sendFragments6(path, protocol, hopLimit, len);
     }
+  }
+
+  /** A datagram whose `len` payload bytes lie behind the UDP header at `l4`; the checksum is left to the link. */
+  sendUdp(path: Path, srcPort: number, dstPort: number, len: number): void {
+    const v = this.view;
+    const o = this.l4(path.family);
+    const l4Len = udp.HEADER_LEN + len;
+    udp.emit(v, o, srcPort, dstPort, l4Len);
+    const pseudo = pseudoToGuest(path, ipv4.PROTO_UDP, 0);
+    const start = o - this.frame;
+    if (start - ethernet.HEADER_LEN + l4Len > this.mtu) {
+      udp.setChecksum(v, o, pseudo);
+      return this.send(path, ipv4.PROTO_UDP, HOP_LIMIT, l4Len);
+    }
+    udp.setPartialChecksum(v, o, pseudo);
+    const hdr = this.frame - vnetHdr.LEN;
+    vnetHdr.emit(v, hdr, vnetHdr.NEEDS_CSUM, vnetHdr.GSO_NONE, 0, 0, start, udp.CHECKSUM_OFFSET);
+    this.emitHeaders(path, ipv4.PROTO_UDP, HOP_LIMIT, l4Len);
+    this.transmit(path, this.frame, start + l4Len);
   }
 
   /** Ethernet and IP header of the scratch frame for `len` transport bytes. */

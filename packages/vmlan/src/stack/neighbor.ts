@@ -39,6 +39,8 @@ interface Resolution {
 export class NeighborTable {
   readonly #solicit: SolicitNeighbor;
   readonly #counters: Counters;
+  /** Hears of each new or moved address. */
+  onLearn: ((words: Int32Array, neighbor: Neighbor) => void) | null = null;
   readonly #entries = new Map<string, Neighbor>();
   readonly #resolutions = new Map<string, Resolution>();
 
@@ -58,7 +60,9 @@ export class NeighborTable {
     if (known === undefined || known.port !== port || known.macHi !== macHi || known.macLo !== macLo) {
       this.#entries.delete(key);
       if (this.#entries.size >= MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!);
-      this.#entries.set(key, { port, macHi, macLo });
+      const entry = { port, macHi, macLo };
+      this.#entries.set(key, entry);
+      this.onLearn?.(Int32Array.of(w0, w1, w2, w3), entry);
     }
     const resolution = this.#resolutions.get(key);
     if (resolution === undefined) return;

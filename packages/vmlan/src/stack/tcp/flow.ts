@@ -42,11 +42,11 @@ export class TcpFlow extends Path {
   fd = -1;
   /** Registration of `fd` with the event loop. */
   token = -1;
-  /** Nothing to discard in the kernel: AF_UNIX sockets are read instead (they know no MSG_TRUNC). */
-  unixSocket = 0;
   guestPort = 0;
   remotePort = 0;
   openedMs = 0;
+  /** Port id whose limits this flow counts against, or -1. */
+  countedPort = -1;
 
   // from guest
   /** Next sequence number expected; everything before is accepted. */
@@ -105,7 +105,7 @@ export class TcpFlow extends Path {
     this.bits = 0;
     this.fd = -1;
     this.token = -1;
-    this.unixSocket = 0;
+    this.countedPort = -1;
     this.shiftFromGuest = 0;
     this.queue = -1;
     this.windowToGuest = 0;

@@ -81,19 +81,21 @@ export class ReceiveQueues {
     return this.#queues[id]!.next;
   }
 
-  /** Stores `len` bytes at `off` as sequence `seq` (at or after `next`); what lies beyond the ring is cut off. */
+  /** Stores `len` bytes at `off` as sequence `seq` (at or after `base`); what lies beyond the ring is cut off. */
   insert(id: number, seq: number, off: number, len: number): void {
     const queue = this.#queues[id]!;
     const room = QUEUE_LEN - ((seq - queue.base) | 0);
     const taken = Math.min(len, room);
     if (taken <= 0) return;
+    const end = (seq + taken) | 0;
     this.#write(queue, seq, off, taken);
-    if (seq === queue.next) {
-      queue.next = (seq + taken) | 0;
-      this.#join(queue);
-    } else {
+    if (before(queue.next, seq)) {
       queue.latest = seq;
-      queue.later.add(seq, (seq + taken) | 0);
+      queue.later.add(seq, end);
+    } else {
+      // `next` may be past `seq` already: a block that was kept out of order had the first of these bytes.
+      if (before(queue.next, end)) queue.next = end;
+      this.#join(queue);
     }
   }
 

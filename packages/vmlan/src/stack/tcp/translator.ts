@@ -424,6 +424,7 @@ export class TcpTranslator {
   /** The guest's port and MAC are known and set: says SYN. */
   onResolved(flow: TcpFlow, nowMs: number): void {
     this.#now = nowMs;
+    if (flow.countedPort < 0 && flow.port !== null) this.#count(flow, flow.port);
     flow.state = SYN_SENT;
     initSender(flow, this.#random() | 0);
     this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN);
@@ -454,9 +455,9 @@ export class TcpTranslator {
   movePort(from: GuestPort, to: GuestPort): void {
     for (const flow of this.#flows) {
       if (flow.state === CLOSED || flow.port !== from) continue;
-      this.#countPort(from, -1, flow.has(HALF_OPEN) ? -1 : 0);
-      this.#countPort(to, 1, flow.has(HALF_OPEN) ? 1 : 0);
+      this.#uncount(flow);
       flow.port = to;
+      this.#count(flow, to);
     }
   }
 
@@ -598,7 +599,7 @@ export class TcpTranslator {
     flow.openedMs = nowMs;
     flow.lastHeardMs = nowMs;
     flow.bits = HALF_OPEN;
-    if (path.port !== null) this.#countPort(path.port, 1, 1);
+    if (path.port !== null) this.#count(flow, path.port);
     this.#counters.count(OPENED);
     return flow;
   }
@@ -628,7 +629,8 @@ export class TcpTranslator {
     flow.windowAck = ack;
     flow.bits |= HOST_READABLE;
     flow.bits &= ~HALF_OPEN;
-    if (flow.port !== null) this.#countPort(flow.port, 0, -1);
+    const use = this.#ports.get(flow.countedPort);
+    if (use !== undefined) use.halfOpen--;
     this.#armIdle(flow);
   }
 
@@ -678,18 +680,27 @@ export class TcpTranslator {
     this.#receiver.release(flow);
     if (flow.fd >= 0) this.#host.close(flow, reset);
     flow.fd = -1;
-    if (flow.port !== null) this.#countPort(flow.port, -1, flow.has(HALF_OPEN) ? -1 : 0);
+    this.#uncount(flow);
     flow.state = CLOSED;
     flow.bits &= DIRTY; // still on the list of this wake-up
     this.#table.delete(flow.id);
   }
 
-  #countPort(port: GuestPort, flows: number, halfOpen: number): void {
+  #count(flow: TcpFlow, port: GuestPort): void {
     const use = this.#ports.get(port.id) ?? { flows: 0, halfOpen: 0 };
-    use.flows += flows;
-    use.halfOpen += halfOpen;
-    if (use.flows <= 0) this.#ports.delete(port.id);
-    else this.#ports.set(port.id, use);
+    use.flows++;
+    if (flow.has(HALF_OPEN)) use.halfOpen++;
+    this.#ports.set(port.id, use);
+    flow.countedPort = port.id;
+  }
+
+  #uncount(flow: TcpFlow): void {
+    const use = this.#ports.get(flow.countedPort);
+    if (use === undefined) return;
+    use.flows--;
+    if (flow.has(HALF_OPEN)) use.halfOpen--;
+    if (use.flows === 0) this.#ports.delete(flow.countedPort);
+    flow.countedPort = -1;
   }
 
   #markAck(flow: TcpFlow): void {

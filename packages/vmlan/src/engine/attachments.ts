@@ -1,0 +1,216 @@
+/**
+ * Links as the control plane asks for them: sockets are made and bound here, ports come and go with their far ends.
+ *
+ * Zone: control.  Whether a unix path may be replaced was decided by the control thread; here it is bound, made private
+ * to its owner, and removed at the end.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import type { Counters } from '../core/counters.ts';
+import { VmlanError } from '../core/errors.ts';
+import { Connector } from '../links/connector.ts';
+import { DatagramLink } from '../links/datagram.ts';
+import type { LinkInput } from '../links/link.ts';
+import { Listener } from '../links/listener.ts';
+import type { StreamBuffers } from '../links/stream-framing.ts';
+import { StreamLink } from '../links/stream.ts';
+import { TapLink } from '../links/tap.ts';
+import type { LinkOutput, Port } from '../switching/port.ts';
+import * as C from '../sys/constants.ts';
+import { SockAddr } from '../sys/sockaddr.ts';
+import type { Sys } from '../sys/sys.ts';
+import { describe, words } from './config.ts';
+import type { LinkSpec, SocketAddress } from './control-messages.ts';
+import type { EventLoop } from './loop.ts';
+
+const BACKLOG = 1024;
+const SOCKET_MODE = 0o600;
+const DATAGRAM_BUFFER = 4 * 1024 * 1024; // bytes; a frame per datagram, and bursts of them
+const STREAM_FLAGS = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
+
+/** Gives links their ports. */
+export interface PortKeeper {
+  addPort(link: LinkOutput, nic: string | null, hostSide: boolean): Port | null;
+  removePort(port: Port): void;
+  onFrame(port: Port, off: number, len: number, nowMs: number): void;
+}
+
+interface Closable {
+  close(): void;
+}
+
+export class Attachments {
+  readonly #sys: Sys;
+  readonly #loop: EventLoop;
+  readonly #buffers: StreamBuffers;
+  readonly #counters: Counters;
+  readonly #ports: PortKeeper;
+  /** By link id: everything that ends with it. */
+  readonly #links = new Map<string, Set<Closable>>();
+
+  constructor(sys: Sys, loop: EventLoop, buffers: StreamBuffers, counters: Counters, ports: PortKeeper) {
+    this.#sys = sys;
+    this.#loop = loop;
+    this.#buffers = buffers;
+    this.#counters = counters;
+    this.#ports = ports;
+  }
+
+  /** Throws VmlanError when the id is taken or the socket cannot be made; then nothing was changed. */
+  add(id: string, spec: LinkSpec): void {
+    if (this.#links.has(id)) throw new VmlanError('conflict', `link "${id}" exists already`);
+    const parts = new Set<Closable>();
+    switch (spec.kind) {
+      case 'stream-listen':
+        this.#listen(spec.address, spec.nic, parts);
+        break;
+      case 'stream-connect':
+        this.#connect(spec.address, spec.nic, parts);
+        break;
+      case 'dgram':
+        this.#datagram(spec.path, spec.peer, spec.nic, parts);
+        break;
+      case 'tap':
+        this.#tap(spec.fd, spec.nic, spec.hostSide, parts);
+        break;
+    }
+    this.#links.set(id, parts);
+  }
+
+  remove(id: string): void {
+    const parts = this.#links.get(id);
+    if (parts === undefined) throw new VmlanError('not-found', `no link "${id}"`);
+    this.#links.delete(id);
+    for (const part of [...parts]) part.close();
+  }
+
+  closeAll(): void {
+    for (const id of [...this.#links.keys()]) this.remove(id);
+  }
+
+  /** Link input that gives each up-time of a link a port of its own. */
+  #input(nic: string | null, hostSide: boolean, onDown: (link: LinkOutput) => void): LinkInput {
+    let port: Port | null = null;
+    return {
+      onFrame: (off, len, nowMs) => {
+        if (port !== null) this.#ports.onFrame(port, off, len, nowMs);
+      },
+      onUp: (link) => {
+        port = this.#ports.addPort(link, nic, hostSide);
+      },
+      onDown: (link) => {
+        if (port !== null) this.#ports.removePort(port);
+        port = null;
+        onDown(link);
+      },
+    };
+  }
+
+  #listen(address: SocketAddress, nic: string | null, parts: Set<Closable>): void {
+    const fd = this.#bind(address, C.SOCK_STREAM);
+    const result = this.#sys.listen(fd, BACKLOG);
+    if (result < 0) throw this.#failed(fd, address, result);
+    // A guest of its own socket has one NIC: who connects last is it (a VM that was killed may still look connected).
+    let current: StreamLink | null = null;
+    const listener = new Listener(this.#sys, this.#loop, fd, (connection) => {
+      if (nic !== null) current?.close();
+      current = this.#stream(connection, nic, parts, () => {});
+    });
+    parts.add({
+      close: () => {
+        listener.close();
+        if ('unix' in address) rmSync(address.unix, { force: true });
+      },
+    });
+  }
+
+  #connect(address: SocketAddress, nic: string | null, parts: Set<Closable>): void {
+    const target = this.#address(address);
+    const connector = new Connector(this.#sys, this.#loop, target, this.#loop.now, (fd) => {
+      this.#stream(fd, nic, parts, () => connector.onLost(this.#loop.now));
+    });
+    parts.add(connector);
+  }
+
+  #stream(fd: number, nic: string | null, parts: Set<Closable>, onLost: () => void): StreamLink {
+    if (this.#isTcp(fd)) this.#sys.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, 1);
+    const input = this.#input(nic, false, (link) => {
+      parts.delete(link as StreamLink);
+      onLost();
+    });
+    const link = new StreamLink(this.#sys, this.#loop, fd, input, this.#buffers, this.#counters);
+    parts.add(link);
+    return link;
+  }
+
+  #isTcp(fd: number): boolean {
+    return this.#sys.getsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY) >= 0;
+  }
+
+  #datagram(path: string, peer: string | null, nic: string | null, parts: Set<Closable>): void {
+    const address = { unix: path };
+    const fd = this.#bind(address, C.SOCK_DGRAM);
+    this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_SNDBUF, DATAGRAM_BUFFER);
+    this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUF, DATAGRAM_BUFFER);
+    const to = peer === null ? new SockAddr(this.#sys.arena) : this.#address({ unix: peer });
+    const from = new SockAddr(this.#sys.arena);
+    const input = this.#input(nic, false, () => {});
+    const link = new DatagramLink(this.#sys, this.#loop, fd, to, from, input, this.#buffers, this.#counters);
+    parts.add({
+      close: () => {
+        link.close();
+        rmSync(path, { force: true });
+      },
+    });
+  }
+
+  #tap(fd: number, nic: string | null, hostSide: boolean, parts: Set<Closable>): void {
+    const input = this.#input(nic, hostSide, (link) => parts.delete(link as TapLink));
+    parts.add(new TapLink(this.#sys, this.#loop, fd, input, this.#buffers, this.#counters));
+  }
+
+  #address(address: SocketAddress): SockAddr {
+    const result = new SockAddr(this.#sys.arena);
+    if ('unix' in address) return result.setUnix(address.unix);
+    const w = words(address.host);
+    if (w === null) throw new VmlanError('invalid', `"${address.host}" is not an IP address`);
+    if (w[2] === 0xffff && w[0] === 0 && w[1] === 0) return result.setIpv4(w[3]! >>> 0, address.port);
+    return result.setIpv6(w[0]! >>> 0, w[1]! >>> 0, w[2]! >>> 0, w[3]! >>> 0, address.port);
+  }
+
+  #bind(address: SocketAddress, type: number): number {
+    const target = this.#address(address);
+    const flags = (type === C.SOCK_STREAM ? STREAM_FLAGS : C.SOCK_DGRAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC) | 0;
+    const fd = this.#sys.socket(target.family, flags, 0);
+    if (fd < 0) throw this.#failed(-1, address, fd);
+    if (!('unix' in address)) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    const result = this.#sys.bind(fd, target.off, target.len);
+    if (result < 0) throw this.#failed(fd, address, result);
+    if ('unix' in address) chmodSync(address.unix, SOCKET_MODE);
+    return fd;
+  }
+
+  #failed(fd: number, address: SocketAddress, result: number): VmlanError {
+    if (fd >= 0) this.#sys.close(fd);
+    return bindError(describe(address), -result);
+  }
+}
+
+/** The error for an address that could not be bound. */
+export function bindError(what: string, errno: number): VmlanError {
+  switch (errno) {
+    case C.EADDRINUSE:
+      return new VmlanError('address-in-use', `${what} is in use`, { hint: 'stop its owner or choose another' });
+    case C.EACCES:
+    case C.EPERM:
+      return new VmlanError('not-permitted', `may not listen on ${what}`, {
+        hint: 'choose a port above 1023 or a folder that you may write to',
+      });
+    case C.EADDRNOTAVAIL:
+      return new VmlanError('invalid', `${what} is not an address of this host`, { hint: 'see `ip address`' });
+    case C.EMFILE:
+    case C.ENFILE:
+      return new VmlanError('exhausted', `no descriptor left to listen on ${what}`, { hint: 'raise `ulimit -n`' });
+    default:
+      return new VmlanError('unavailable', `cannot listen on ${what}: errno ${errno}`);
+  }
+}

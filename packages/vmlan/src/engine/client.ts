@@ -1,0 +1,104 @@
+/**
+ * The control thread's handle on an engine thread.
+ *
+ * Zone: control.  Requests are numbered and answered once; a write to the engine's eventfd wakes it after each message.
+ */
+import { writeSync } from 'node:fs';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { VmlanError, fromErrorData } from '../core/errors.ts';
+import type { EngineCapabilities, EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
+
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+/** A message that is answered by `done`, without its number. */
+export type EngineRequest = WithoutId<Extract<ToEngine, { id: number }>>;
+/** A message that is not answered. */
+export type EngineNotice = Exclude<ToEngine, { id: number }>;
+
+export interface EngineHandle {
+  readonly capabilities: EngineCapabilities;
+  /** Rejects with VmlanError: the engine's own, or `unavailable` when the thread has ended. */
+  request(message: EngineRequest): Promise<unknown>;
+  post(message: EngineNotice): void;
+  /** Hears everything but answers. */
+  on(listener: (message: FromEngine) => void): void;
+  /** Stops the network and ends the thread. */
+  stop(): Promise<void>;
+  /** Resolves when the thread has ended: null after `stop`, else why. */
+  readonly ended: Promise<Error | null>;
+}
+
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** Starts an engine thread; rejects when the network cannot be built. */
+export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
+  const { port1, port2 } = new MessageChannel();
+  const wake = new SharedArrayBuffer(4);
+  const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url), {
+    workerData: { config, port: port2, wake },
+    transferList: [port2],
+  });
+  const waiting = new Map<number, Waiting>();
+  const listeners: ((message: FromEngine) => void)[] = [];
+  let nextId = 1;
+  let stopping = false;
+
+  const ended = new Promise<Error | null>((resolve) => {
+    let failure: Error | null = null;
+    worker.on('error', (error) => (failure = error));
+    worker.on('exit', (code) => {
+      const why = failure ?? (stopping ? null : new Error(`engine thread ended with code ${code}`));
+      for (const { reject } of waiting.values()) {
+        reject(new VmlanError('unavailable', 'the network is not running', { cause: why }));
+      }
+      waiting.clear();
+      port1.close();
+      resolve(why);
+    });
+  });
+
+  const post = (message: ToEngine): void => {
+    port1.postMessage(message);
+    writeSync(new Int32Array(wake)[0]!, ONE);
+  };
+  const request = (message: EngineRequest): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const id = nextId++;
+      waiting.set(id, { resolve, reject });
+      post({ ...message, id } as ToEngine);
+    });
+
+  const capabilities = await new Promise<EngineCapabilities>((resolve, reject) => {
+    port1.on('message', (message: FromEngine) => {
+      if (message.type === 'ready') resolve(message.capabilities);
+      else if (message.type === 'fatal') reject(fromErrorData(message.error));
+      else if (message.type === 'done') settle(waiting, message);
+      for (const listener of message.type === 'done' ? [] : listeners) listener(message);
+    });
+    void ended.then((why) => reject(why ?? new Error('engine thread ended before it was ready')));
+  });
+
+  return {
+    capabilities,
+    request,
+    post,
+    on: (listener) => void listeners.push(listener),
+    stop: async () => {
+      stopping = true;
+      await request({ type: 'stop' });
+      await ended;
+    },
+    ended,
+  };
+}
+
+function settle(waiting: Map<number, Waiting>, message: Extract<FromEngine, { type: 'done' }>): void {
+  const entry = waiting.get(message.id);
+  waiting.delete(message.id);
+  if (message.error === null) entry?.resolve(message.result);
+  else entry?.reject(fromErrorData(message.error));
+}

@@ -1,0 +1,67 @@
+/**
+ * DHCP servers' configuration out of the engine's.
+ *
+ * Zone: control.  DHCPv6 numbers hosts as IPv4 does: the guest at .10 of the subnet has ::10 … of the prefix, in
+ * hexadecimal as the pool counts.
+ */
+import type { Dhcp6Config } from '../services/dhcpv6.ts';
+import type { DhcpConfig } from '../services/dhcp.ts';
+import * as address from '../wire/address.ts';
+import { ipv4, ipv6, mac } from './config.ts';
+import type { EngineConfig } from './control-messages.ts';
+
+/** Pool of a network without IPv4: host numbers 0x100 to 0xffff. */
+const FIRST_HOST = 0x100;
+const LAST_HOST = 0xffff;
+
+export function dhcp4Config(config: EngineConfig): DhcpConfig {
+  const own = config.ipv4!;
+  const subnet = address.parseCidr4(own.subnet)!;
+  const isolated = config.mode === 'isolated';
+  return {
+    network: subnet.network,
+    prefix: subnet.prefix,
+    gateway: own.announceRouter ? ipv4(own.gateway) : null,
+    serverId: ipv4(own.gateway),
+    dns: isolated ? [] : [ipv4(own.dns)],
+    domain: isolated ? null : config.dns.domain,
+    searchDomains: isolated ? [] : config.dns.searchDomains,
+    mtu: config.mtu,
+    leaseSeconds: own.leaseSeconds,
+    poolStart: ipv4(own.poolStart),
+    poolEnd: ipv4(own.poolEnd),
+    excluded: [...own.excluded, own.gateway, own.dns].map(ipv4),
+    reservations: config.reservations.map((r) => ({
+      ip: ipv4(r.ip),
+      ...(r.guest === undefined ? {} : { guest: r.guest }),
+      ...(r.mac === undefined ? {} : { mac: mac(r.mac) }),
+    })),
+    ...(own.fixedGuest === null ? {} : { fixedAddress: ipv4(own.fixedGuest) }),
+  };
+}
+
+export function dhcp6Config(config: EngineConfig): Dhcp6Config {
+  const own = config.ipv6!;
+  const four = config.ipv4;
+  const network = four === null ? 0 : address.parseCidr4(four.subnet)!.network;
+  const hostOf = (text: string): number => (ipv4(text) - network) >>> 0;
+  return {
+    prefix: address.parseCidr6(own.prefix)!.network,
+    duid: Uint8Array.from(Buffer.from(config.duid, 'hex')),
+    dns: [ipv6(own.gateway)],
+    searchDomains: config.dns.searchDomains,
+    leaseSeconds: four?.leaseSeconds ?? 86_400,
+    poolFirst: four === null ? FIRST_HOST : hostOf(four.poolStart),
+    poolLast: four === null ? LAST_HOST : hostOf(four.poolEnd),
+    excluded: four === null ? [1] : [...four.excluded, four.gateway, four.dns].map(hostOf),
+    reservations:
+      four === null
+        ? []
+        : config.reservations.map((r) => ({
+            host: hostOf(r.ip),
+            ...(r.guest === undefined ? {} : { guest: r.guest }),
+            ...(r.mac === undefined ? {} : { mac: mac(r.mac) }),
+          })),
+    ...(four === null || four.fixedGuest === null ? {} : { fixedHost: hostOf(four.fixedGuest) }),
+  };
+}

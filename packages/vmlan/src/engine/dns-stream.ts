@@ -1,0 +1,153 @@
+/**
+ * DNS over TCP (RFC 7766): the far end of the socket pair that stands for a guest's connection to the gateway's port 53.
+ *
+ * Zone: flow.  Messages have a 16-bit length before them; answers leave in the order they become ready.  A connection
+ * has at most MAX_PENDING questions open (more are not read until one is answered) and ends after IDLE_MS of silence.
+ */
+import type { Poller, Source } from '../core/poller.ts';
+import type { DnsService } from '../services/dns.ts';
+import * as C from '../sys/constants.ts';
+import type { Sys } from '../sys/sys.ts';
+
+export const MAX_DNS_STREAMS = 512; // of one network
+const MAX_PENDING = 64;
+const MAX_UNSENT = 256 * 1024; // bytes of answers that the guest does not read
+const IDLE_MS = 30_000;
+const SCRATCH_LEN = 64 * 1024 + 2;
+
+export class DnsStream implements Source {
+  readonly #sys: Sys;
+  readonly #poller: Poller;
+  readonly #dns: DnsService;
+  readonly #client: number;
+  readonly #scratch: number;
+  readonly #onClosed: () => void;
+  readonly #token: number;
+  #fd: number;
+  #received: Uint8Array = new Uint8Array(0);
+  #unsent: Uint8Array[] = [];
+  #unsentBytes = 0;
+  #pending = 0;
+  #ended = false;
+  #activeMs: number;
+
+  /** `scratch` is an arena offset with SCRATCH bytes, shared by all streams of the thread. */
+  constructor(
+    parts: { sys: Sys; poller: Poller; dns: DnsService; scratch: number; onClosed: () => void },
+    fd: number,
+    client: number,
+    nowMs: number,
+  ) {
+    this.#sys = parts.sys;
+    this.#poller = parts.poller;
+    this.#dns = parts.dns;
+    this.#scratch = parts.scratch;
+    this.#onClosed = parts.onClosed;
+    this.#fd = fd;
+    this.#client = client;
+    this.#activeMs = nowMs;
+    this.#token = this.#poller.add(fd, C.EPOLLIN, this);
+    this.#poller.wakeAt(this.#token, nowMs + IDLE_MS);
+  }
+
+  onReady(mask: number, nowMs: number): void {
+    if (mask === 0) return this.#onIdle(nowMs);
+    this.#activeMs = nowMs;
+    if ((mask & (C.EPOLLERR | C.EPOLLHUP)) !== 0 && (mask & C.EPOLLIN) === 0) return this.close();
+    if ((mask & C.EPOLLOUT) !== 0) this.#flush();
+    if ((mask & C.EPOLLIN) !== 0) this.#read(nowMs);
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    this.#poller.remove(this.#token);
+    this.#sys.close(this.#fd);
+    this.#fd = -1;
+    this.#unsent = [];
+    this.#onClosed();
+  }
+
+  #onIdle(nowMs: number): void {
+    const dueMs = this.#activeMs + IDLE_MS;
+    if (nowMs >= dueMs) this.close();
+    else this.#poller.wakeAt(this.#token, dueMs);
+  }
+
+  #read(nowMs: number): void {
+    const n = this.#sys.recv(this.#fd, this.#scratch, SCRATCH_LEN, C.MSG_DONTWAIT);
+    if (n === -C.EAGAIN) return;
+    if (n < 0) return this.close();
+    if (n === 0) {
+      this.#ended = true;
+      return this.#finish();
+    }
+    const { u8 } = this.#sys.arena;
+    this.#received = join(this.#received, u8.subarray(this.#scratch, this.#scratch + n));
+    this.#ask(nowMs);
+  }
+
+  /** Asks every whole message that the bound allows. */
+  #ask(nowMs: number): void {
+    let at = 0;
+    const bytes = this.#received;
+    while (bytes.length - at >= 2 && this.#pending < MAX_PENDING && this.#fd >= 0) {
+      const len = (bytes[at]! << 8) | bytes[at + 1]!;
+      if (bytes.length - at - 2 < len) break;
+      this.#pending++;
+      const message = bytes.subarray(at + 2, at + 2 + len);
+      at += 2 + len;
+      this.#dns.onQuery(message, 'tcp', this.#client, nowMs, (reply) => this.#answer(reply));
+    }
+    this.#received = bytes.slice(at);
+    this.#watch();
+  }
+
+  #answer(reply: Uint8Array): void {
+    this.#pending--;
+    if (this.#fd < 0) return;
+    const framed = new Uint8Array(2 + reply.length);
+    framed[0] = reply.length >> 8;
+    framed[1] = reply.length;
+    framed.set(reply, 2);
+    this.#unsentBytes += framed.length;
+    if (this.#unsentBytes > MAX_UNSENT) return this.close();
+    this.#unsent.push(framed);
+    this.#flush();
+  }
+
+  #flush(): void {
+    while (this.#unsent.length > 0) {
+      const first = this.#unsent[0]!;
+      const len = Math.min(first.length, SCRATCH_LEN);
+      this.#sys.arena.u8.set(first.subarray(0, len), this.#scratch);
+      const sent = this.#sys.send(this.#fd, this.#scratch, len, C.MSG_DONTWAIT | C.MSG_NOSIGNAL);
+      if (sent === -C.EAGAIN) break;
+      if (sent < 0) return this.close();
+      this.#unsentBytes -= sent;
+      if (sent < first.length) this.#unsent[0] = first.subarray(sent);
+      else this.#unsent.shift();
+    }
+    this.#watch();
+    this.#finish();
+  }
+
+  /** The guest has closed its side and has every answer. */
+  #finish(): void {
+    if (this.#ended && this.#pending === 0 && this.#unsent.length === 0) this.close();
+    else if (this.#fd >= 0) this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#fd < 0) return;
+    const reading = this.#pending < MAX_PENDING && !this.#ended ? C.EPOLLIN : 0;
+    this.#poller.modify(this.#token, reading | (this.#unsent.length > 0 ? C.EPOLLOUT : 0));
+  }
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b.slice();
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}

@@ -1,0 +1,141 @@
+/**
+ * The forwards of a network by id, and the reverse forwards that the policy knows.
+ *
+ * Zone: control.  A target that is an address is always taken to be there; a name is there while its guest has an
+ * address and a link.
+ */
+import { VmlanError } from '../core/errors.ts';
+import { type Forward, type ForwardContext, MAX_FORWARDS, TcpForward, UdpForward } from '../nat/forwards.ts';
+import type { GuestTarget } from '../nat/forwards.ts';
+import type { ListenAddress } from '../nat/forward-sockets.ts';
+import type { ReverseTarget } from '../nat/policy.ts';
+import { bindError } from './attachments.ts';
+import { describe, words } from './config.ts';
+import type { ForwardSnapshot, ForwardSpec, SocketAddress } from './control-messages.ts';
+
+interface Entry {
+  readonly spec: ForwardSpec;
+  readonly forward: Forward | null;
+}
+
+/** Finds guests for forwards. */
+export interface GuestFinder {
+  byName(name: string): GuestTarget | null;
+  byAddress(words: Int32Array): GuestTarget | null;
+}
+
+export class ForwardTable {
+  readonly #context: ForwardContext;
+  readonly #finder: GuestFinder;
+  readonly #setReverse: (targets: readonly ReverseTarget[]) => void;
+  readonly #entries = new Map<string, Entry>();
+  /** Forward ids by the guest they lead to, so that a guest's coming and going touches only its own. */
+  readonly #byGuest = new Map<string, Set<string>>();
+
+  constructor(context: ForwardContext, finder: GuestFinder, setReverse: (targets: readonly ReverseTarget[]) => void) {
+    this.#context = context;
+    this.#finder = finder;
+    this.#setReverse = setReverse;
+  }
+
+  /** Throws VmlanError; then nothing was changed. */
+  add(spec: ForwardSpec, nowMs: number): void {
+    if (this.#entries.has(spec.id)) throw new VmlanError('conflict', `forward "${spec.id}" exists already`);
+    if (this.#entries.size >= MAX_FORWARDS) {
+      throw new VmlanError('exhausted', `a network has at most ${MAX_FORWARDS} forwards`, {
+        hint: 'remove some first',
+      });
+    }
+    if (spec.direction === 'reverse') {
+      this.#entries.set(spec.id, { spec, forward: null });
+      return this.#publishReverse();
+    }
+    const forward = this.#open(spec);
+    this.#entries.set(spec.id, { spec, forward });
+    const guest = guestOf(spec);
+    if (guest !== null) this.#index(guest).add(spec.id);
+    forward.refresh(nowMs);
+  }
+
+  remove(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new VmlanError('not-found', `no forward "${id}"`);
+    this.#entries.delete(id);
+    const guest = guestOf(entry.spec);
+    if (guest !== null) this.#index(guest).delete(id);
+    entry.forward?.close();
+    if (entry.forward === null) this.#publishReverse();
+  }
+
+  /** A guest has come, gone or changed its address. */
+  refresh(guest: string, nowMs: number): void {
+    for (const id of this.#byGuest.get(guest) ?? []) this.#entries.get(id)?.forward?.refresh(nowMs);
+  }
+
+  closeAll(): void {
+    for (const id of [...this.#entries.keys()]) this.remove(id);
+  }
+
+  snapshot(): ForwardSnapshot[] {
+    return [...this.#entries.values()].map(({ spec, forward }) => ({
+      ...spec,
+      state: forward !== null && forward.muted ? 'waiting-for-guest' : 'listening',
+      connections: forward?.connections ?? 0,
+    }));
+  }
+
+  #index(guest: string): Set<string> {
+    let ids = this.#byGuest.get(guest);
+    if (ids === undefined) this.#byGuest.set(guest, (ids = new Set()));
+    return ids;
+  }
+
+  #open(spec: ForwardSpec): Forward {
+    const address = listenAddress(spec.listen);
+    const { sockets } = this.#context;
+    const fd = spec.protocol === 'tcp' ? sockets.openTcp(address) : sockets.openUdp(address);
+    if (fd < 0) throw bindError(describe(spec.listen), -fd);
+    const target = this.#target(spec.target);
+    return spec.protocol === 'tcp'
+      ? new TcpForward(this.#context, fd, address, target)
+      : new UdpForward(this.#context, fd, target);
+  }
+
+  #target(target: SocketAddress): { find: () => GuestTarget | null; port: number } {
+    if ('unix' in target) throw new VmlanError('invalid', 'a guest is reached by port, not by unix socket');
+    const literal = words(target.host);
+    const find =
+      literal === null
+        ? (): GuestTarget | null => this.#finder.byName(target.host)
+        : (): GuestTarget | null => this.#finder.byAddress(literal);
+    return { find, port: target.port };
+  }
+
+  #publishReverse(): void {
+    const targets: ReverseTarget[] = [];
+    for (const { spec } of this.#entries.values()) {
+      if (spec.direction !== 'reverse' || 'unix' in spec.listen) continue;
+      targets.push({
+        protocol: spec.protocol,
+        gatewayPort: spec.listen.port,
+        words: 'unix' in spec.target ? null : words(spec.target.host),
+        port: 'unix' in spec.target ? 0 : spec.target.port,
+        path: 'unix' in spec.target ? spec.target.unix : null,
+      });
+    }
+    this.#setReverse(targets);
+  }
+}
+
+/** The guest a forward names, or null for an address or a reverse forward. */
+function guestOf(spec: ForwardSpec): string | null {
+  if (spec.direction === 'reverse' || 'unix' in spec.target || words(spec.target.host) !== null) return null;
+  return spec.target.host;
+}
+
+function listenAddress(listen: SocketAddress): ListenAddress {
+  if ('unix' in listen) return { words: null, port: 0, path: listen.unix };
+  const w = words(listen.host);
+  if (w === null) throw new VmlanError('invalid', `"${listen.host}" is not an IP address`, { hint: 'use 127.0.0.1' });
+  return { words: w, port: listen.port, path: null };
+}

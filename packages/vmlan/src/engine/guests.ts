@@ -1,0 +1,338 @@
+/**
+ * Who is there: NICs by their stable key, the ports they are on now, their names and addresses.
+ *
+ * Zone: flow.  A NIC is registered by the control plane (`web/0`) or appears by itself (`mac:…`), named then by its DHCP
+ * host name or its MAC.  When its link goes, its names go at once; its leases stay remembered and its TCP flows wait
+ * GRACE_MS for it to come back.
+ */
+import type { LeaseEvent } from '../services/lease-binding.ts';
+import type { LeaseRecord, LeaseStore } from '../services/lease-store.ts';
+import { MAPPED } from '../stack/path.ts';
+import type { LinkOutput } from '../switching/port.ts';
+import { Port } from '../switching/port.ts';
+import * as address from '../wire/address.ts';
+import { formatWords, mac, words } from './config.ts';
+import type { EngineEvent, GuestSnapshot, NicConfig } from './control-messages.ts';
+import type { ClientNaming } from './segment-services.ts';
+import type { SegmentHost } from './segment-host.ts';
+
+/** How long the flows of a guest outlive its link. */
+export const GRACE_MS = 5_000;
+/** Ports of a network: links that are up at the same time. */
+export const MAX_PORTS = 1_024;
+/** Addresses remembered of one NIC. */
+const MAX_ADDRESSES = 16;
+/** Stations bridged behind one port that have leases of their own. */
+const MAX_STATIONS = 64;
+
+export class Nic {
+  readonly key: string;
+  guest: string;
+  registered: boolean;
+  mac: { hi: number; lo: number } | null;
+  connected = true;
+  port: Port | null = null;
+  host: SegmentHost | null = null;
+  hostname: string | null = null;
+  lease4: number | null = null;
+  /** Seen by ARP and ND, by text; IPv4 and IPv6. */
+  readonly addresses: Map<string, Int32Array> = new Map();
+  /** Keys of other stations behind the same port. */
+  readonly stations: Set<string> = new Set();
+
+  constructor(key: string, guest: string, registered: boolean) {
+    this.key = key;
+    this.guest = guest;
+    this.registered = registered;
+    this.mac = null;
+  }
+}
+
+export interface GuestsParts {
+  readonly store: LeaseStore;
+  readonly epochMs: () => number;
+  readonly emit: (event: EngineEvent) => void;
+  /** A guest's presence or address has changed. */
+  readonly changed: (nic: Nic) => void;
+  /** The port's flows have to end when `dueMs` comes, unless they moved. */
+  readonly portGone: (port: Port) => void;
+  /** The guest of `from` is back on `to`. */
+  readonly portMoved: (from: Port, to: Port) => void;
+}
+
+export class Guests implements ClientNaming {
+  readonly #parts: GuestsParts;
+  readonly #nics = new Map<string, Nic>();
+  readonly #ports = new Map<number, Port>();
+  readonly #hosts = new Map<number, SegmentHost>();
+  /** Last port of a NIC whose link went down, for its flows. */
+  readonly #lastPorts = new Map<string, Port>();
+  #nextPortId = 1;
+
+  constructor(parts: GuestsParts) {
+    this.#parts = parts;
+  }
+
+  get portCount(): number {
+    return this.#ports.size;
+  }
+
+  nics(): IterableIterator<Nic> {
+    return this.#nics.values();
+  }
+
+  portById(id: number): Port | null {
+    return this.#ports.get(id) ?? null;
+  }
+
+  hostOf(port: Port): SegmentHost | null {
+    return this.#hosts.get(port.id) ?? null;
+  }
+
+  nicByKey(key: string): Nic | null {
+    return this.#nics.get(key) ?? null;
+  }
+
+  /** The NIC of a guest's name that is best to reach it by: one that is there. */
+  nicByGuest(name: string): Nic | null {
+    let found: Nic | null = null;
+    for (const nic of this.#nics.values()) {
+      if (nic.guest !== name) continue;
+      if (nic.port !== null) return nic;
+      found ??= nic;
+    }
+    return found;
+  }
+
+  nicByPort(port: Port): Nic | null {
+    return this.#nics.get(port.nicKey) ?? null;
+  }
+
+  setNic(config: NicConfig): void {
+    const nic = this.#nics.get(config.key) ?? new Nic(config.key, config.guest, true);
+    if (nic.guest !== config.guest) this.#forgetNames(nic);
+    nic.guest = config.guest;
+    nic.registered = true;
+    nic.mac = config.mac === null ? null : mac(config.mac);
+    nic.connected = config.connected;
+    this.#nics.set(config.key, nic);
+    if (nic.port === null) return;
+    nic.port.guest = nic.guest;
+    nic.port.connected = nic.connected;
+    if (nic.connected) this.#publish(nic);
+    else this.#forgetNames(nic);
+    this.#parts.changed(nic);
+  }
+
+  removeNic(key: string): void {
+    const nic = this.#nics.get(key);
+    if (nic === undefined) return;
+    this.#forgetNames(nic);
+    this.#nics.delete(key);
+    this.#parts.store.onNicGone(key, this.#parts.epochMs());
+    this.#parts.changed(nic);
+  }
+
+  /** A link's far end is there: gives it a port on `host`. Null when the network is full. */
+  addPort(link: LinkOutput, nicKey: string | null, host: SegmentHost, hostSide: boolean): Port | null {
+    if (this.#ports.size >= MAX_PORTS) return null;
+    const port = new Port(this.#nextPortId++, hostSide);
+    port.link = link;
+    port.sinceMs = this.#parts.epochMs();
+    this.#ports.set(port.id, port);
+    this.#hosts.set(port.id, host);
+    host.segment.addPort(port);
+    if (nicKey !== null) this.#bind(port, nicKey, host);
+    return port;
+  }
+
+  removePort(port: Port): void {
+    const host = this.#hosts.get(port.id);
+    if (host === undefined) return;
+    const now = this.#parts.epochMs();
+    this.#ports.delete(port.id);
+    this.#hosts.delete(port.id);
+    port.link = null;
+    host.segment.removePort(port);
+    host.advertiser?.onPortGone(port.id);
+    host.gateway?.neighbors.forget(port);
+    this.#parts.portGone(port);
+    const nic = this.#nics.get(port.nicKey);
+    if (nic === undefined || nic.port !== port) return;
+    this.#forgetNames(nic);
+    this.#lastPorts.set(nic.key, port);
+    const snapshot = this.snapshotOf(nic);
+    nic.port = null;
+    nic.host = null;
+    nic.addresses.clear();
+    for (const key of [nic.key, ...nic.stations]) this.#parts.store.onNicGone(key, now);
+    nic.stations.clear();
+    if (!nic.registered) this.#nics.delete(nic.key);
+    this.#parts.emit({ kind: 'guest-down', guest: { ...snapshot, state: 'waiting' } });
+    this.#parts.changed(nic);
+  }
+
+  /** The flows of a port that went have ended. */
+  forgetLastPort(port: Port): void {
+    if (this.#lastPorts.get(port.nicKey) === port) this.#lastPorts.delete(port.nicKey);
+  }
+
+  /** The first frame of a station behind a port. */
+  onStation(port: Port, macHi: number, macLo: number): void {
+    if (port.hostSide) return;
+    if (port.macHi === 0 && port.macLo === 0) {
+      port.macHi = macHi;
+      port.macLo = macLo;
+    }
+    if (port.nicKey !== '') return;
+    const host = this.#hosts.get(port.id);
+    if (host === undefined) return;
+    const text = address.formatMac(port.macHi, port.macLo);
+    const registered = this.#registeredByMac(port.macHi, port.macLo);
+    // A twin of a MAC that is taken already is told apart by its alias.
+    const own = port.aliasHi === 0 ? text : address.formatMac(port.aliasHi, port.aliasLo);
+    this.#bind(port, registered?.key ?? `mac:${own}`, host);
+  }
+
+  /** ClientNaming: whose lease a DHCP message is about. */
+  nicOf(port: Port, macHi: number, macLo: number): { key: string; guest: string | null } {
+    const nic = this.#nics.get(port.nicKey);
+    const isOwn = (macHi === port.macHi && macLo === port.macLo) || (macHi === port.aliasHi && macLo === port.aliasLo);
+    if (nic === undefined) return { key: `mac:${address.formatMac(macHi, macLo)}`, guest: null };
+    if (isOwn) return { key: nic.key, guest: nic.registered ? nic.guest : null };
+    const key = `${nic.key}+${address.formatMac(macHi, macLo)}`;
+    // A new station behind the port: those before it may have been the same guest under another MAC, so their leases
+    // may be recycled when nothing older can be.
+    if (!nic.stations.has(key)) {
+      for (const other of nic.stations) this.#parts.store.onNicGone(other, this.#parts.epochMs());
+      if (nic.stations.size >= MAX_STATIONS) nic.stations.clear();
+      nic.stations.add(key);
+    }
+    return { key, guest: null };
+  }
+
+  /** An address was seen behind a port (ARP, ND). */
+  onAddress(port: Port, seen: Int32Array): void {
+    const nic = this.#nics.get(port.nicKey);
+    if (nic === undefined || nic.port !== port) return;
+    const text = formatWords(seen);
+    if (nic.addresses.has(text)) return;
+    if (nic.addresses.size >= MAX_ADDRESSES) nic.addresses.delete(nic.addresses.keys().next().value!);
+    nic.addresses.set(text, seen.slice());
+    this.#publish(nic);
+    this.#parts.changed(nic);
+    this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
+  }
+
+  onLease(event: LeaseEvent, lease: LeaseRecord): void {
+    const nic = this.#nics.get(lease.nic);
+    if (nic === undefined) return;
+    const leased = words(lease.address)!;
+    if (event === 'bound' || event === 'renewed' || event === 'back') {
+      if (lease.family === 4) nic.lease4 = leased[3]! >>> 0;
+      if (lease.hostname !== null) nic.hostname = lease.hostname;
+      if (!nic.registered) this.#nameByHost(nic);
+      if (nic.port !== null) {
+        const [w0, w1, w2, w3] = leased;
+        nic.host?.segment.bindAddress(nic.port, w0!, w1!, w2!, w3!, 0);
+      }
+      nic.addresses.set(lease.address, leased);
+    } else {
+      if (lease.family === 4 && nic.lease4 === leased[3]! >>> 0) nic.lease4 = null;
+      nic.addresses.delete(lease.address);
+    }
+    this.#publish(nic);
+    if (event === 'renewed') return;
+    this.#parts.changed(nic);
+    this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
+  }
+
+  /** Mapped words of the address to reach a guest by: its IPv4 lease, any IPv4, then IPv6. */
+  addressOf(nic: Nic): Int32Array | null {
+    if (nic.lease4 !== null && nic.addresses.has(address.formatIpv4(nic.lease4))) {
+      return Int32Array.of(0, 0, MAPPED, nic.lease4);
+    }
+    const all = [...nic.addresses.values()];
+    return all.find(isIpv4) ?? all.find((w) => !isLinkLocal(w)) ?? null;
+  }
+
+  snapshotOf(nic: Nic): GuestSnapshot {
+    const { port } = nic;
+    const all = [...nic.addresses.values()];
+    const known = port !== null && port.macHi + port.macLo > 0 ? { hi: port.macHi, lo: port.macLo } : nic.mac;
+    const lease = nic.lease4 === null ? [] : [address.formatIpv4(nic.lease4)];
+    return {
+      guest: nic.guest,
+      nic: nic.key,
+      mac: known === null ? null : address.formatMac(known.hi, known.lo),
+      aliasMac: port === null || port.aliasHi === 0 ? null : address.formatMac(port.aliasHi, port.aliasLo),
+      link: port?.link == null || port.link.kind === 'loopback' ? 'none' : port.link.kind,
+      state: !nic.connected ? 'disconnected' : port === null ? 'waiting' : 'connected',
+      address4: [...new Set([...lease, ...all.filter(isIpv4).map(formatWords)])],
+      address6: all.filter((w) => !isIpv4(w)).map(formatWords),
+      hostname: nic.hostname,
+      sinceMs: port?.sinceMs ?? 0,
+      framesFromGuest: port?.framesFromGuest ?? 0,
+      framesToGuest: port?.framesToGuest ?? 0,
+      bytesFromGuest: port?.bytesFromGuest ?? 0,
+      bytesToGuest: port?.bytesToGuest ?? 0,
+      dropsToGuest: port?.dropsToGuest ?? 0,
+      dropsFromGuest: port?.dropsFromGuest ?? 0,
+    };
+  }
+
+  #bind(port: Port, key: string, host: SegmentHost): void {
+    let nic = this.#nics.get(key);
+    if (nic === undefined) {
+      nic = new Nic(key, `guest-${key.replace(/^mac:/, '').replaceAll(':', '')}`, false);
+      this.#nics.set(key, nic);
+    }
+    port.nicKey = key;
+    port.guest = nic.guest;
+    port.connected = nic.connected;
+    nic.port = port;
+    nic.host = host;
+    const before = this.#lastPorts.get(key);
+    this.#lastPorts.delete(key);
+    if (before !== undefined) this.#parts.portMoved(before, port);
+    this.#parts.store.onNicHere(key, this.#parts.epochMs());
+    this.#parts.emit({ kind: 'guest-up', guest: this.snapshotOf(nic) });
+    this.#parts.changed(nic);
+  }
+
+  /** A registered NIC without a link whose MAC this is. */
+  #registeredByMac(hi: number, lo: number): Nic | null {
+    for (const nic of this.#nics.values()) {
+      if (nic.registered && nic.port === null && nic.mac !== null && nic.mac.hi === hi && nic.mac.lo === lo) return nic;
+    }
+    return null;
+  }
+
+  /** An anonymous guest is called as it calls itself, unless somebody has that name. */
+  #nameByHost(nic: Nic): void {
+    const { hostname } = nic;
+    if (hostname === null || nic.guest === hostname) return;
+    for (const other of this.#nics.values()) if (other !== nic && other.guest === hostname) return;
+    this.#forgetNames(nic);
+    nic.guest = hostname;
+    if (nic.port !== null) nic.port.guest = hostname;
+  }
+
+  #publish(nic: Nic): void {
+    if (nic.host === null || nic.host.zone === null || !nic.connected) return;
+    const all = [...nic.addresses.values()];
+    const seen = all.filter(isIpv4).map((w) => w[3]! >>> 0);
+    const { lease4 } = nic;
+    // The leased address first: that is what most clients try.
+    const four = lease4 !== null && seen.includes(lease4) ? [lease4, ...seen.filter((ip) => ip !== lease4)] : seen;
+    const six = all.filter((w) => !isIpv4(w) && !isLinkLocal(w)).map((w) => Uint32Array.from(w));
+    nic.host.zone.setGuest(nic.guest, four, six);
+  }
+
+  #forgetNames(nic: Nic): void {
+    nic.host?.zone?.removeGuest(nic.guest);
+  }
+}
+
+const isIpv4 = (w: Int32Array): boolean => (w[0]! | w[1]!) === 0 && w[2] === MAPPED;
+const isLinkLocal = (w: Int32Array): boolean => w[0]! >>> 22 === 0x3fa;

@@ -1,0 +1,155 @@
+/**
+ * Host sockets that forwards wait on.
+ *
+ * Zone: flow.  Muting (man 7 tcp, man 7 udp): a TCP socket that is bound but does not listen answers RST, and
+ * shutdown(SHUT_RD) takes a listening one back to that state; a UDP socket connected to a peer that never sends makes
+ * the kernel answer everybody else with port unreachable.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import type { Poller, Source } from '../core/poller.ts';
+import type { Client, ForwardSockets, ListenAddress } from '../nat/forward-sockets.ts';
+import { MAPPED } from '../stack/path.ts';
+import * as C from '../sys/constants.ts';
+import { SockAddr } from '../sys/sockaddr.ts';
+import type { Sys } from '../sys/sys.ts';
+
+const BACKLOG = 1024;
+const MODE_OWNER_ONLY = 0o600;
+const DISCARD_PORT = 9;
+const LOOPBACK_4 = 0x7f00_0001;
+
+export class HostForwards implements ForwardSockets {
+  readonly #sys: Sys;
+  readonly #poller: Poller;
+  readonly #addr: SockAddr;
+  readonly #families: number[] = []; // by descriptor
+  readonly #tokens: number[] = []; // by descriptor; -1 while muted
+  readonly #sources: Source[] = [];
+  readonly #paths = new Map<number, string>();
+
+  constructor(sys: Sys, poller: Poller) {
+    this.#sys = sys;
+    this.#poller = poller;
+    this.#addr = new SockAddr(sys.arena);
+  }
+
+  openTcp(address: ListenAddress): number {
+    const fd = this.#bind(address, C.SOCK_STREAM);
+    if (fd >= 0 && address.path !== null) {
+      this.#paths.set(fd, address.path);
+      chmodSync(address.path, MODE_OWNER_ONLY);
+    }
+    return fd;
+  }
+
+  openUdp(address: ListenAddress): number {
+    const fd = this.#bind(address, C.SOCK_DGRAM);
+    if (fd >= 0) this.#muteUdp(fd);
+    return fd;
+  }
+
+  setMuted(fd: number, protocol: 'tcp' | 'udp', muted: boolean): number {
+    const result = protocol === 'tcp' ? this.#muteTcp(fd, muted) : this.#setUdpMuted(fd, muted);
+    if (result < 0) return result;
+    // A TCP socket that does not listen reports EPOLLHUP all the time: muted sockets are not watched.
+    if (muted) this.#unwatch(fd);
+    else this.#tokens[fd] = this.#poller.add(fd, C.EPOLLIN, this.#sources[fd]!);
+    return result;
+  }
+
+  watch(fd: number, onReady: (nowMs: number) => void): void {
+    this.#tokens[fd] = -1;
+    this.#sources[fd] = { onReady: (mask, nowMs) => this.#onReady(fd, mask, nowMs, onReady) };
+  }
+
+  accept(fd: number): number {
+    return this.#sys.accept(fd, 0);
+  }
+
+  recvFrom(fd: number, off: number, len: number, client: Client): number {
+    const n = this.#sys.recvfrom(fd, off, len, C.MSG_DONTWAIT, this.#addr.off);
+    if (n < 0) return n;
+    client.port = this.#addr.port;
+    client.words.fill(0);
+    client.scope = 0;
+    if (this.#addr.family === C.AF_INET) {
+      client.words[2] = MAPPED;
+      client.words[3] = this.#addr.ip4;
+    } else {
+      for (let i = 0; i < 4; i++) client.words[i] = this.#addr.word(i);
+      client.scope = this.#sys.arena.view.getUint32(this.#addr.off + 24, true);
+    }
+    return n;
+  }
+
+  sendTo(fd: number, off: number, len: number, words: Int32Array, port: number, scope: number): number {
+    const [w0, w1, w2, w3] = words;
+    const mapped = (w0! | w1!) === 0 && w2 === MAPPED;
+    if (mapped && this.#families[fd] === C.AF_INET) this.#addr.setIpv4(w3! >>> 0, port);
+    else this.#addr.setIpv6(w0! >>> 0, w1! >>> 0, w2! >>> 0, w3! >>> 0, port, scope);
+    return this.#sys.sendto(fd, off, len, C.MSG_DONTWAIT | C.MSG_NOSIGNAL, this.#addr.off, this.#addr.len);
+  }
+
+  reset(fd: number): void {
+    this.#sys.setLingerZero(fd);
+    this.#sys.close(fd);
+  }
+
+  close(fd: number): void {
+    this.#unwatch(fd);
+    this.#sys.close(fd);
+    const path = this.#paths.get(fd);
+    if (path !== undefined) rmSync(path, { force: true });
+    this.#paths.delete(fd);
+  }
+
+  #onReady(fd: number, mask: number, nowMs: number, onReady: (nowMs: number) => void): void {
+    if ((mask & C.EPOLLERR) !== 0) this.#sys.getsockopt(fd, C.SOL_SOCKET, C.SO_ERROR);
+    if ((mask & C.EPOLLIN) !== 0) onReady(nowMs);
+  }
+
+  #unwatch(fd: number): void {
+    const token = this.#tokens[fd] ?? -1;
+    if (token >= 0) this.#poller.remove(token);
+    this.#tokens[fd] = -1;
+  }
+
+  /** A unix socket that once listened cannot stop: its clients are accepted and closed. */
+  #muteTcp(fd: number, muted: boolean): number {
+    if (!muted) return this.#sys.listen(fd, BACKLOG);
+    return this.#families[fd] === C.AF_UNIX ? -C.ENOTSUP : this.#sys.shutdown(fd, C.SHUT_RD);
+  }
+
+  #setUdpMuted(fd: number, muted: boolean): number {
+    if (muted) return this.#muteUdp(fd);
+    this.#addr.setIpv4(0, 0);
+    this.#sys.arena.view.setUint16(this.#addr.off, C.AF_UNSPEC, true);
+    return this.#sys.connect(fd, this.#addr.off, this.#addr.len);
+  }
+
+  #bind(address: ListenAddress, type: number): number {
+    const { words, path, port } = address;
+    const family = words === null ? C.AF_UNIX : isMapped(words) ? C.AF_INET : C.AF_INET6;
+    const fd = this.#sys.socket(family, type | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
+    if (fd < 0) return fd;
+    this.#families[fd] = family;
+    if (type === C.SOCK_STREAM) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    if (family === C.AF_INET6) this.#sys.setsockopt(fd, C.IPPROTO_IPV6, C.IPV6_V6ONLY, isAny(words!) ? 0 : 1);
+    if (words === null) this.#addr.setUnix(path!);
+    else if (family === C.AF_INET) this.#addr.setIpv4(words[3]! >>> 0, port);
+    else this.#addr.setIpv6(words[0]! >>> 0, words[1]! >>> 0, words[2]! >>> 0, words[3]! >>> 0, port);
+    const result = this.#sys.bind(fd, this.#addr.off, this.#addr.len);
+    if (result >= 0) return fd;
+    this.#sys.close(fd);
+    return result;
+  }
+
+  #muteUdp(fd: number): number {
+    if (this.#families[fd] === C.AF_INET) this.#addr.setIpv4(LOOPBACK_4, DISCARD_PORT);
+    else this.#addr.setIpv6(0, 0, 0, 1, DISCARD_PORT);
+    return this.#sys.connect(fd, this.#addr.off, this.#addr.len);
+  }
+}
+
+const isMapped = (w: Int32Array): boolean => (w[0]! | w[1]!) === 0 && w[2] === MAPPED;
+const isAny = (w: Int32Array): boolean => (w[0]! | w[1]! | w[2]! | w[3]!) === 0;

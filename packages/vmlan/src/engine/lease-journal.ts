@@ -1,0 +1,56 @@
+/**
+ * Holds DHCP replies back until what they promise is on disk.
+ *
+ * Zone: flow.  The control thread stores snapshots and confirms generations; at most MAX_HELD replies wait, newer ones
+ * are dropped (the client asks again).  Snapshots are posted once per turn of the loop, however many leases changed.
+ */
+import { type Counters, counter } from '../core/counters.ts';
+import type { LeaseStore } from '../services/lease-store.ts';
+
+export const MAX_HELD = 4096;
+const DROP_HELD = counter('drop_dhcp_reply_not_durable');
+
+interface Held {
+  readonly generation: number;
+  readonly send: () => void;
+}
+
+export class LeaseJournal {
+  readonly #store: LeaseStore;
+  readonly #post: (generation: number, records: readonly unknown[]) => void;
+  readonly #counters: Counters;
+  #held: Held[] = [];
+  #posted: number;
+  #durable: number;
+
+  constructor(store: LeaseStore, post: (generation: number, records: readonly unknown[]) => void, counters: Counters) {
+    this.#store = store;
+    this.#post = post;
+    this.#counters = counters;
+    this.#posted = store.generation;
+    this.#durable = store.generation;
+  }
+
+  /** Sends now when `generation` is durable already, else when it has become so. */
+  whenDurable(generation: number, send: () => void): void {
+    if (generation <= this.#durable) return send();
+    if (this.#held.length >= MAX_HELD) return this.#counters.count(DROP_HELD);
+    this.#held.push({ generation, send });
+  }
+
+  /** Everything up to `generation` is on disk. */
+  onDurable(generation: number): void {
+    this.#durable = Math.max(this.#durable, generation);
+    const ready = this.#held.filter((held) => held.generation <= this.#durable);
+    this.#held = this.#held.filter((held) => held.generation > this.#durable);
+    for (const { send } of ready) send();
+  }
+
+  /** Posts a snapshot when anything has changed since the last one. */
+  flush(): void {
+    const { generation } = this.#store;
+    if (generation === this.#posted) return;
+    this.#posted = generation;
+    this.#post(generation, this.#store.snapshot());
+  }
+}

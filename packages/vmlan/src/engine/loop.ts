@@ -1,0 +1,137 @@
+/**
+ * The event loop of the engine thread: one epoll instance, asked again and again.
+ *
+ * Zone: packet.  A registration is an int32 token of slot (20 bits) and generation (11 bits): events that are already in
+ * the batch when their source goes away find another generation and are dropped.  Time is read once per turn.
+ */
+import { type Counters, counter } from '../core/counters.ts';
+import type { Flushable, Poller, Source } from '../core/poller.ts';
+import * as C from '../sys/constants.ts';
+import type { Sys } from '../sys/sys.ts';
+
+const SLOT_BITS = 20;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
+const GENERATION_MASK = 0x7ff;
+const EVENTS_PER_TURN = 256;
+const TURNS = counter('loop_turns');
+
+/** What the engine does in each turn besides I/O. */
+export interface Turns {
+  /** When `poll` has something to do next, monotonic ms. */
+  pollAt(nowMs: number): number;
+  poll(nowMs: number): void;
+}
+
+export class EventLoop implements Poller {
+  readonly #sys: Sys;
+  readonly #counters: Counters;
+  readonly #epoll: number;
+  readonly #sources: (Source | null)[] = [];
+  readonly #fds: number[] = [];
+  readonly #generations: number[] = [];
+  readonly #free: number[] = [];
+  readonly #wakes = new Map<number, number>();
+  #flushes: Flushable[] = [];
+  #flushing: Flushable[] = [];
+  now: number;
+
+  constructor(sys: Sys, counters: Counters) {
+    this.#sys = sys;
+    this.#counters = counters;
+    this.#epoll = sys.epollCreate();
+    if (this.#epoll < 0) throw new Error(`epoll_create1 failed: errno ${-this.#epoll}`);
+    this.now = sys.monotonicMs();
+  }
+
+  /** Registered descriptors. */
+  get size(): number {
+    return this.#sources.length - this.#free.length;
+  }
+
+  add(fd: number, events: number, source: Source): number {
+    const slot = this.#free.pop() ?? this.#sources.push(null) - 1;
+    const generation = this.#generations[slot] ?? 0;
+    const token = (generation << SLOT_BITS) | slot;
+    const result = this.#sys.epollCtl(this.#epoll, C.EPOLL_CTL_ADD, fd, events, token);
+    if (result < 0) {
+      this.#free.push(slot);
+      return result;
+    }
+    this.#sources[slot] = source;
+    this.#fds[slot] = fd;
+    this.#generations[slot] = generation;
+    return token;
+  }
+
+  modify(token: number, events: number): void {
+    if (this.#isCurrent(token))
+      this.#sys.epollCtl(this.#epoll, C.EPOLL_CTL_MOD, this.#fds[token & SLOT_MASK]!, events, token);
+  }
+
+  remove(token: number): void {
+    if (!this.#isCurrent(token)) return;
+    const slot = token & SLOT_MASK;
+    this.#sys.epollCtl(this.#epoll, C.EPOLL_CTL_DEL, this.#fds[slot]!, 0, 0);
+    this.#sources[slot] = null;
+    this.#generations[slot] = (this.#generations[slot]! + 1) & GENERATION_MASK;
+    this.#free.push(slot);
+    this.#wakes.delete(token);
+  }
+
+  flushLater(target: Flushable): void {
+    this.#flushes.push(target);
+  }
+
+  wakeAt(token: number, atMs: number): void {
+    this.#wakes.set(token, atMs);
+  }
+
+  /** Waits for events (at most `maxWaitMs`), handles them, then everything else that is due. */
+  turn(turns: Turns, maxWaitMs: number): void {
+    const n = this.#sys.epollWait(this.#epoll, EVENTS_PER_TURN, this.#timeout(turns, maxWaitMs));
+    const now = this.#sys.monotonicMs();
+    this.now = now;
+    this.#counters.count(TURNS);
+    for (let i = 0; i < n; i++) {
+      const token = this.#sys.eventData(i);
+      if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(this.#sys.eventMask(i), now);
+    }
+    if (this.#wakes.size > 0) this.#wake(now);
+    turns.poll(now);
+    this.#flush(now);
+  }
+
+  close(): void {
+    this.#sys.close(this.#epoll);
+  }
+
+  #timeout(turns: Turns, maxWaitMs: number): number {
+    let at = turns.pollAt(this.now);
+    for (const wake of this.#wakes.values()) if (wake < at) at = wake;
+    return at === Infinity ? maxWaitMs : Math.min(Math.max(Math.ceil(at - this.#sys.monotonicMs()), 0), maxWaitMs);
+  }
+
+  #wake(now: number): void {
+    const due: number[] = [];
+    for (const [token, at] of this.#wakes) if (at <= now) due.push(token);
+    for (const token of due) {
+      this.#wakes.delete(token);
+      if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(0, now);
+    }
+  }
+
+  /** What a flush makes ready to flush waits for the next turn. */
+  #flush(now: number): void {
+    if (this.#flushes.length === 0) return;
+    const batch = this.#flushes;
+    this.#flushes = this.#flushing;
+    for (const target of batch) target.flush(now);
+    batch.length = 0;
+    this.#flushing = batch;
+  }
+
+  #isCurrent(token: number): boolean {
+    const slot = token & SLOT_MASK;
+    return token >= 0 && this.#sources[slot] != null && this.#generations[slot] === token >>> SLOT_BITS;
+  }
+}

@@ -1,0 +1,534 @@
+/**
+ * The datapath of one network: every layer made and joined, one turn of the loop after the other.
+ *
+ * Zone: control to build and command, flow and packet below.  Nothing here knows threads: `send` is how it speaks to the
+ * control plane, `handle` how it is spoken to, so tests run it in one thread over a fake kernel.
+ */
+import { Counters } from '../core/counters.ts';
+import { VmlanError, toErrorData } from '../core/errors.ts';
+import { StreamBuffers } from '../links/stream-framing.ts';
+import { EchoNat } from '../nat/echo-nat.ts';
+import type { GuestTarget } from '../nat/forwards.ts';
+import { UdpNat } from '../nat/udp-nat.ts';
+import { Dhcp6Server } from '../services/dhcpv6.ts';
+import { DhcpServer } from '../services/dhcp.ts';
+import { LeaseStore } from '../services/lease-store.ts';
+import { IpOutput } from '../stack/ip-output.ts';
+import { quote } from '../stack/icmp-quote.ts';
+import type { Packet } from '../stack/packet.ts';
+import { MAPPED } from '../stack/path.ts';
+import { Reassembler } from '../stack/reassembly.ts';
+import type { TcpFlow } from '../stack/tcp/flow.ts';
+import { MAX_FLOWS } from '../stack/tcp/limits.ts';
+import { ReceiveQueues } from '../stack/tcp/receive-queue.ts';
+import { TcpSegments } from '../stack/tcp/segments.ts';
+import { TcpTranslator } from '../stack/tcp/translator.ts';
+import type { LinkOutput, Port } from '../switching/port.ts';
+import * as C from '../sys/constants.ts';
+import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks } from '../sys/probe.ts';
+import type { Sys } from '../sys/sys.ts';
+import * as icmpv4 from '../wire/icmpv4.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
+import { PROTO_TCP } from '../wire/ipv4.ts';
+import { Attachments } from './attachments.ts';
+import { formatWords, mac } from './config.ts';
+import type {
+  AllocatedAddress,
+  EngineCapabilities,
+  EngineConfig,
+  EngineSnapshot,
+  FromEngine,
+  ToEngine,
+} from './control-messages.ts';
+import { dhcp4Config, dhcp6Config } from './dhcp-config.ts';
+import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
+import { ForwardTable } from './forward-table.ts';
+import { GRACE_MS, Guests, type Nic } from './guests.ts';
+import { HostDatagrams } from './host-datagrams.ts';
+import { HostForwards } from './host-forwards.ts';
+import { HostStreamIo } from './host-streams.ts';
+import { LeaseJournal } from './lease-journal.ts';
+import { EventLoop } from './loop.ts';
+import { type SegmentHost, createSegment, setRecords } from './segment-host.ts';
+
+const ROUTE_CHECK_MS = 2_000;
+const LEASE_ADVANCE_MS = 15_000;
+const REASSEMBLY_CHECK_MS = 1_000;
+const MAX_QUESTIONS = 8_192; // upstream, all segments together
+const DNS_SCRATCH = 64 * 1024 + 64;
+
+/** Random numbers of 32 bits; the worker gives cryptographic ones, tests seeded ones. */
+export type Random = () => number;
+
+export class NetworkEngine {
+  readonly config: EngineConfig;
+  readonly capabilities: EngineCapabilities;
+  readonly counters: Counters = new Counters();
+  readonly loop: EventLoop;
+  readonly tcp: TcpTranslator;
+  readonly udp: UdpNat;
+  readonly echo: EchoNat;
+  readonly guests: Guests;
+  readonly store: LeaseStore;
+  readonly #sys: Sys;
+  readonly #send: (message: FromEngine) => void;
+  readonly #random: Random;
+  readonly #reassembler: Reassembler;
+  readonly #output: IpOutput;
+  readonly #datagrams: HostDatagrams;
+  readonly #journal: LeaseJournal;
+  readonly #dhcp: DhcpServer | null;
+  readonly #dhcp6: Dhcp6Server | null;
+  readonly #attachments: Attachments;
+  readonly #forwards: ForwardTable;
+  readonly #segments = new Map<number, SegmentHost>();
+  readonly #questions = new Map<number, { host: SegmentHost; id: number }>();
+  readonly #dying: { port: Port; atMs: number }[] = [];
+  readonly #dnsScratch: number;
+  #dnsStreams = 0;
+  #nextQuestion = 1;
+  #nextSegment = 1;
+  #shared: SegmentHost | null = null;
+  #reachable6 = false;
+  #routeCheckMs = 0;
+  #leaseAdvanceMs = 0;
+  #reassemblyMs = 0;
+  #stopped = false;
+
+  constructor(sys: Sys, config: EngineConfig, send: (message: FromEngine) => void, random: Random) {
+    this.config = config;
+    this.#sys = sys;
+    this.#send = send;
+    this.#random = random;
+    const now = sys.monotonicMs();
+    const own = mac(config.gatewayMac);
+    this.loop = new EventLoop(sys, this.counters);
+    this.capabilities = { peekOffset: peekOffsetWorks(sys), ping: pingSocketWorks(sys), ipv6: config.ipv6 !== null };
+    this.#output = new IpOutput(sys.arena, { mtu: config.mtu, macHi: own.hi, macLo: own.lo }, this.counters);
+    this.#reassembler = new Reassembler(sys.arena, this.counters);
+    this.#datagrams = new HostDatagrams(sys, this.loop);
+    this.#dnsScratch = sys.arena.alloc(DNS_SCRATCH, 64);
+    const streams = this.#newStreams();
+    this.tcp = this.#newTcp(streams, now);
+    streams.tcp = this.tcp;
+    const lookup = {
+      gatewayOf: (id: number) => this.#segments.get(id)?.gateway ?? null,
+      policyOf: (id: number) => this.#segments.get(id)!.policy,
+    };
+    this.udp = new UdpNat(this.#output, this.#datagrams, lookup, this.counters, random(), now);
+    const pingAllowed = this.capabilities.ping === true;
+    this.echo = new EchoNat(this.#output, this.#datagrams, lookup, this.counters, pingAllowed, random(), now);
+
+    this.store = new LeaseStore((event, lease) => this.guests.onLease(event, lease));
+    this.guests = this.#newGuests();
+    this.#dhcp = config.ipv4 === null ? null : new DhcpServer(dhcp4Config(config), this.store, this.counters);
+    this.#dhcp6 =
+      config.ipv6 === null || config.mode === 'isolated'
+        ? null
+        : new Dhcp6Server(dhcp6Config(config), this.store, this.counters);
+    this.store.restore(config.leases, sys.epochMs());
+    const post = (generation: number, records: readonly unknown[]): void =>
+      this.#send({ type: 'leases', generation, records });
+    this.#journal = new LeaseJournal(this.store, post, this.counters);
+    const buffers = new StreamBuffers(sys.arena);
+    this.#attachments = new Attachments(sys, this.loop, buffers, this.counters, {
+      addPort: (link, nic, hostSide) => this.addPort(link, nic, hostSide),
+      removePort: (port) => this.removePort(port),
+      onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
+    });
+    this.#forwards = this.#newForwards(streams);
+    if (config.mode !== 'user') this.#shared = this.#addSegment(false);
+    this.#checkRoute(now);
+  }
+
+  /** Runs until `stop` was handled; `drain` takes in what the control plane says. */
+  run(): void {
+    while (!this.#stopped) this.turn(Infinity);
+  }
+
+  /** One turn of the loop, waiting at most `maxWaitMs`. */
+  turn(maxWaitMs: number): void {
+    this.loop.turn(this, maxWaitMs === Infinity ? ROUTE_CHECK_MS : maxWaitMs);
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  // ---- ports
+
+  /** The far end of a link is there. Null when the network is full: the link then carries nothing. */
+  addPort(link: LinkOutput, nic: string | null, hostSide: boolean): Port | null {
+    const host = this.#shared ?? this.#addSegment(true);
+    const port = this.guests.addPort(link, nic, host, hostSide);
+    if (port === null && this.#shared === null) this.#segments.delete(host.id);
+    return port;
+  }
+
+  removePort(port: Port): void {
+    this.guests.removePort(port);
+  }
+
+  /** A frame from a guest; borrowed, may be changed. */
+  onFrame(port: Port, off: number, len: number, nowMs: number): void {
+    this.#hostOf(port)?.segment.onFrame(port, off, len, nowMs);
+  }
+
+  #hostOf(port: Port): SegmentHost | null {
+    return this.#shared ?? this.guests.hostOf(port);
+  }
+
+  #addSegment(alone: boolean): SegmentHost {
+    const host = createSegment(
+      this.config,
+      {
+        sys: this.#sys,
+        counters: this.counters,
+        output: this.#output,
+        reassembler: this.#reassembler,
+        forwarding: this.#forwarding(),
+        dhcp: this.#dhcp,
+        dhcp6: this.#dhcp6,
+        journal: this.#journal,
+        naming: this.guests,
+        random: this.#random,
+        isHostAddress: (w0, w1, w2, w3) => this.#datagrams.isHostAddress(w0, w1, w2, w3),
+        askUpstream: (asker, id, query) => this.#askUpstream(asker, id, query),
+      },
+      this.#nextSegment++,
+      alone,
+    );
+    this.#segments.set(host.id, host);
+    host.segment.observer = { onStation: (port, hi, lo) => this.guests.onStation(port, hi, lo) };
+    if (host.gateway !== null) {
+      host.gateway.neighbors.onLearn = (words, neighbor) => this.guests.onAddress(neighbor.port as Port, words);
+    }
+    host.advertiser?.setDefaultRoute(this.#reachable6 && this.config.outward, this.loop.now);
+    host.advertiser?.start(this.loop.now);
+    return host;
+  }
+
+  #forwarding(): {
+    onTcp: (p: Packet, t: number) => void;
+    onUdp: (p: Packet, t: number) => void;
+    onEcho: (p: Packet, t: number) => void;
+  } {
+    return {
+      onTcp: (packet, nowMs) => this.tcp.onSegment(packet, nowMs),
+      onUdp: (packet, nowMs) => this.udp.onUdp(packet, nowMs),
+      onEcho: (packet, nowMs) => this.echo.onEcho(packet, nowMs),
+    };
+  }
+
+  // ---- turns
+
+  pollAt(nowMs: number): number {
+    let at = Math.min(this.#routeCheckMs, this.tcp.pollAt(), this.udp.pollAt(), this.echo.pollAt());
+    for (const host of this.#segments.values()) {
+      at = Math.min(
+        at,
+        host.gateway?.pollAt() ?? Infinity,
+        host.advertiser?.pollAt(nowMs) ?? Infinity,
+        host.dns?.pollAt() ?? Infinity,
+      );
+    }
+    for (const { atMs } of this.#dying) at = Math.min(at, atMs);
+    return at;
+  }
+
+  poll(nowMs: number): void {
+    this.tcp.poll(nowMs);
+    this.udp.poll(nowMs);
+    this.echo.poll(nowMs);
+    for (const host of this.#segments.values()) {
+      host.gateway?.poll(nowMs);
+      host.services?.advertise(nowMs);
+      host.dns?.poll(nowMs);
+    }
+    if (this.#dying.length > 0) this.#endFlows(nowMs);
+    if (nowMs >= this.#routeCheckMs) this.#checkRoute(nowMs);
+    if (nowMs >= this.#reassemblyMs) {
+      this.#reassemblyMs = nowMs + REASSEMBLY_CHECK_MS;
+      this.#reassembler.poll(nowMs);
+    }
+    if (nowMs >= this.#leaseAdvanceMs) {
+      this.#leaseAdvanceMs = nowMs + LEASE_ADVANCE_MS;
+      this.store.advance(this.#sys.epochMs());
+    }
+    this.#journal.flush();
+  }
+
+  /** IPv6 comes and goes with the host's own (a laptop that changes networks). */
+  #checkRoute(nowMs: number): void {
+    this.#routeCheckMs = nowMs + ROUTE_CHECK_MS;
+    if (this.config.ipv6 === null) return;
+    const reachable = ipv6DefaultRoute(this.#sys);
+    if (reachable === this.#reachable6) return;
+    this.#reachable6 = reachable;
+    for (const host of this.#segments.values())
+      host.advertiser?.setDefaultRoute(reachable && this.config.outward, nowMs);
+    this.#send({ type: 'event', event: { kind: 'ipv6-reachable', reachable } });
+  }
+
+  #endFlows(nowMs: number): void {
+    for (let i = this.#dying.length - 1; i >= 0; i--) {
+      const { port, atMs } = this.#dying[i]!;
+      if (nowMs < atMs) continue;
+      this.#dying.splice(i, 1);
+      this.tcp.closePort(port);
+      this.udp.closeAll(port, null);
+      this.echo.closePort(port);
+      this.guests.forgetLastPort(port);
+    }
+  }
+
+  // ---- commands
+
+  /** Handles one message of the control plane. Never throws: failures are answered. */
+  handle(message: ToEngine): void {
+    switch (message.type) {
+      case 'leases-durable':
+        return this.#journal.onDurable(message.generation);
+      case 'dns-reply':
+        return this.#onUpstreamReply(message.queryId, message.reply);
+      case 'allocate':
+        return this.#allocate(message.id, message.nic, message.mac);
+      default:
+        return this.#command(message);
+    }
+  }
+
+  #command(message: Exclude<ToEngine, { type: 'leases-durable' | 'dns-reply' | 'allocate' }>): void {
+    try {
+      this.#done(message.id, this.#execute(message));
+    } catch (error) {
+      this.#send({ type: 'done', id: message.id, error: toErrorData(error), result: null });
+    }
+  }
+
+  #execute(message: Exclude<ToEngine, { type: 'leases-durable' | 'dns-reply' | 'allocate' }>): unknown {
+    switch (message.type) {
+      case 'add-link':
+        return this.#attachments.add(message.linkId, message.link);
+      case 'remove-link':
+        return this.#attachments.remove(message.linkId);
+      case 'set-nic':
+        return this.guests.setNic(message.nic);
+      case 'remove-nic':
+        return this.guests.removeNic(message.key);
+      case 'add-forward':
+        return this.#forwards.add(message.forward, this.loop.now);
+      case 'remove-forward':
+        return this.#forwards.remove(message.forwardId);
+      case 'set-records':
+        for (const host of this.#segments.values()) if (host.zone !== null) setRecords(host.zone, message.records);
+        return null;
+      case 'snapshot':
+        return this.snapshot();
+      case 'stop':
+        return this.#stop();
+    }
+  }
+
+  #done(id: number, result: unknown): void {
+    this.#send({ type: 'done', id, error: null, result: result ?? null });
+  }
+
+  #stop(): void {
+    for (const host of this.#segments.values())
+      host.advertiser?.stop((port, message) => host.services!.emitAdvert(port, message));
+    this.#forwards.closeAll();
+    this.#attachments.closeAll();
+    this.#journal.flush();
+    this.#stopped = true;
+  }
+
+  #allocate(id: number, nicKey: string, macText: string): void {
+    const { ipv4, ipv6, mtu, dns } = this.config;
+    const base = {
+      gateway6: ipv6?.gateway ?? null,
+      prefix6: ipv6?.prefix ?? null,
+      mtu,
+      searchDomains: dns.searchDomains,
+    };
+    if (this.#dhcp === null || ipv4 === null) {
+      const none: AllocatedAddress = { ...base, address4: null, prefix4: 0, gateway4: null, dns: null };
+      return this.#done(id, none);
+    }
+    const { hi, lo } = mac(macText);
+    const nic = this.guests.nicByKey(nicKey);
+    const from = { nicKey, guest: nic?.registered === true ? nic.guest : null, srcMacHi: hi, srcMacLo: lo };
+    const allocation = this.#dhcp.allocate(from, this.#sys.epochMs());
+    if (allocation === null) {
+      const error = new VmlanError('exhausted', `network "${this.config.network}" has no free address`, {
+        hint: 'enlarge its subnet or detach guests',
+      });
+      return this.#send({ type: 'done', id, error: toErrorData(error), result: null });
+    }
+    const result: AllocatedAddress = {
+      ...base,
+      address4: formatWords([0, 0, MAPPED, allocation.address]),
+      prefix4: Number(ipv4.subnet.split('/')[1]),
+      gateway4: ipv4.announceRouter ? ipv4.gateway : null,
+      dns: ipv4.dns,
+    };
+    this.#journal.whenDurable(allocation.generation, () => this.#done(id, result));
+  }
+
+  snapshot(): EngineSnapshot {
+    const guests = [...this.guests.nics()].map((nic) => this.guests.snapshotOf(nic));
+    return {
+      guests,
+      forwards: this.#forwards.snapshot(),
+      leases: this.store.list(this.#sys.epochMs()),
+      counters: this.counters.snapshot(),
+      flows: { tcp: this.tcp.size, udp: this.udp.size, icmp: this.echo.size },
+      ipv6Reachable: this.#reachable6,
+      capabilities: this.capabilities,
+    };
+  }
+
+  // ---- DNS upstream
+
+  #askUpstream(host: SegmentHost, id: number, query: Uint8Array): void {
+    if (this.#questions.size >= MAX_QUESTIONS) return host.dns!.onUpstreamReply(id, null, this.loop.now);
+    const queryId = this.#nextQuestion++;
+    this.#questions.set(queryId, { host, id });
+    this.#send({ type: 'dns-query', queryId, query });
+  }
+
+  #onUpstreamReply(queryId: number, reply: Uint8Array | null): void {
+    const question = this.#questions.get(queryId);
+    if (question === undefined) return;
+    this.#questions.delete(queryId);
+    question.host.dns!.onUpstreamReply(question.id, reply, this.loop.now);
+  }
+
+  // ---- parts
+
+  #newStreams(): HostStreamIo {
+    const policyOf = (id: number) => this.#segments.get(id)!.policy;
+    const serveDns = (fd: number, flow: TcpFlow): void => this.#serveDns(fd, flow);
+    return new HostStreamIo(this.#sys, this.loop, policyOf, serveDns, this.capabilities.peekOffset);
+  }
+
+  #newTcp(streams: HostStreamIo, now: number): TcpTranslator {
+    const queues = new ReceiveQueues(this.#sys.arena);
+    return new TcpTranslator(
+      {
+        segments: new TcpSegments(this.#output, queues, this.counters),
+        queues,
+        host: streams,
+        opener: streams,
+        errors: { unreachable: (flow, errno, nowMs) => this.#unreachable(flow, errno, nowMs) },
+        counters: this.counters,
+        random: this.#random,
+        view: this.#sys.arena.view,
+      },
+      MAX_FLOWS,
+      now,
+    );
+  }
+
+  /** A DNS connection of a guest; over the limit it is closed at once. */
+  #serveDns(fd: number, flow: TcpFlow): void {
+    const dns = this.#segments.get(flow.segment!.id)?.dns ?? null;
+    if (dns === null || this.#dnsStreams >= MAX_DNS_STREAMS) {
+      this.#sys.close(fd);
+      return;
+    }
+    this.#dnsStreams++;
+    const onClosed = (): void => void this.#dnsStreams--;
+    const parts = { sys: this.#sys, poller: this.loop, dns, scratch: this.#dnsScratch, onClosed };
+    void new DnsStream(parts, fd, flow.port?.id ?? 0, this.loop.now);
+  }
+
+  /** The guest's SYN found no way: what a router at the gateway's place would say. */
+  #unreachable(flow: TcpFlow, errno: number, nowMs: number): void {
+    const gateway = this.#segments.get(flow.segment!.id)?.gateway;
+    if (gateway == null || !gateway.icmp.takeToken(nowMs)) return;
+    const [type, code] = flow.family === 4 ? codes4(errno) : codes6(errno);
+    const ports = (flow.guestPort << 16) | flow.remotePort;
+    const seq = (flow.nextFromGuest - 1) | 0;
+    const len = quote(this.#output, gateway.icmp, flow, PROTO_TCP, ports, seq);
+    const path = gateway.icmp.$path;
+    path.copyFrom(flow);
+    const { address4, address6, linkLocal } = gateway.config;
+    const from = address6 ?? linkLocal;
+    if (flow.family === 4) path.setRemote(0, 0, MAPPED, address4);
+    else path.setRemote(from[0]!, from[1]!, from[2]!, from[3]!);
+    gateway.icmp.emit(path, type, code, 0, len);
+  }
+
+  #newGuests(): Guests {
+    return new Guests({
+      store: this.store,
+      epochMs: () => this.#sys.epochMs(),
+      emit: (event) => this.#send({ type: 'event', event }),
+      changed: (nic) => this.#onGuestChanged(nic),
+      portGone: (port) => void this.#dying.push({ port, atMs: this.loop.now + GRACE_MS }),
+      portMoved: (from, to) => this.tcp.movePort(from, to),
+    });
+  }
+
+  #onGuestChanged(nic: Nic): void {
+    this.#forwards.refresh(nic.guest, this.loop.now);
+  }
+
+  #newForwards(streams: HostStreamIo): ForwardTable {
+    const context = {
+      tcp: this.tcp,
+      udp: this.udp,
+      sockets: new HostForwards(this.#sys, this.loop),
+      counters: this.counters,
+      adopt: (flow: TcpFlow, fd: number, unix: boolean) => streams.adopt(flow, fd, unix),
+    };
+    const finder = {
+      byName: (name: string) => this.#targetOf(this.guests.nicByGuest(name)),
+      byAddress: (words: Int32Array) => this.#targetAt(words),
+    };
+    return new ForwardTable(context, finder, (targets) => {
+      for (const host of this.#segments.values()) host.policy.setReverse(targets);
+    });
+  }
+
+  #targetOf(nic: Nic | null): GuestTarget | null {
+    if (nic === null || nic.port === null || !nic.connected || nic.host?.gateway == null) return null;
+    const words = this.guests.addressOf(nic);
+    if (words === null) return null;
+    const { port } = nic;
+    const known = port.macHi + port.macLo > 0;
+    return {
+      gateway: nic.host.gateway,
+      words,
+      neighbor: known ? { port, macHi: port.macHi, macLo: port.macLo } : null,
+    };
+  }
+
+  /** A guest by address; on segments of their own guests share one, and the only guest is meant. */
+  #targetAt(words: Int32Array): GuestTarget | null {
+    const holder = this.store.holder(words[2] === MAPPED ? 4 : 6, formatWords(words));
+    const nic = holder === null ? null : this.guests.nicByKey(holder.nic);
+    const found = this.#targetOf(nic);
+    if (found !== null) return { ...found, words };
+    const host = this.#shared;
+    if (host === null || host.gateway === null) return null;
+    return {
+      gateway: host.gateway,
+      words,
+      neighbor: host.gateway.neighbors.lookup(words[0]!, words[1]!, words[2]!, words[3]!),
+    };
+  }
+}
+
+function codes4(errno: number): [number, number] {
+  if (errno === C.ENETUNREACH) return [icmpv4.TYPE_UNREACHABLE, icmpv4.CODE_NET_UNREACHABLE];
+  if (errno === C.EHOSTUNREACH) return [icmpv4.TYPE_UNREACHABLE, icmpv4.CODE_HOST_UNREACHABLE];
+  return [icmpv4.TYPE_UNREACHABLE, icmpv4.CODE_ADMIN_PROHIBITED];
+}
+
+function codes6(errno: number): [number, number] {
+  if (errno === C.ENETUNREACH) return [icmpv6.TYPE_UNREACHABLE, icmpv6.CODE_NO_ROUTE];
+  if (errno === C.EHOSTUNREACH) return [icmpv6.TYPE_UNREACHABLE, icmpv6.CODE_ADDRESS_UNREACHABLE];
+  return [icmpv6.TYPE_UNREACHABLE, icmpv6.CODE_ADMIN_PROHIBITED];
+}

@@ -1,0 +1,58 @@
+/**
+ * The engine thread: opens the system, builds the network, and turns until it is told to stop.
+ *
+ * Zone: control.  It never enters Node's event loop: messages are taken from the port by receiveMessageOnPort when the
+ * eventfd says so, and `postMessage` leaves at once.
+ */
+import { getRandomValues } from 'node:crypto';
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { toErrorData } from '../core/errors.ts';
+import * as C from '../sys/constants.ts';
+import { openLibc } from '../sys/libc.ts';
+import type { EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
+import { NetworkEngine } from './network-engine.ts';
+
+/** What the engine thread is started with. */
+export interface EngineWorkerData {
+  readonly config: EngineConfig;
+  readonly port: MessagePort;
+  /** The first four bytes receive the eventfd that wakes the engine. */
+  readonly wake: SharedArrayBuffer;
+}
+
+/** Address space for buffers; pages are only used when touched. */
+const ARENA_BYTES = 512 * 1024 * 1024;
+
+const { config, port, wake } = workerData as EngineWorkerData;
+const send = (message: FromEngine): void => port.postMessage(message);
+
+const numbers = new Int32Array(64);
+let used = numbers.length;
+function random(): number {
+  if (used === numbers.length) {
+    getRandomValues(numbers);
+    used = 0;
+  }
+  return numbers[used++]!;
+}
+
+try {
+  const sys = openLibc({ arenaBytes: ARENA_BYTES });
+  const engine = new NetworkEngine(sys, config, send, random);
+  const eventfd = sys.eventfd();
+  const counter = sys.arena.alloc(8, 8);
+  engine.loop.add(eventfd, C.EPOLLIN, {
+    onReady: () => {
+      sys.read(eventfd, counter, 8);
+      for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
+        engine.handle(m.message as ToEngine);
+      }
+    },
+  });
+  Atomics.store(new Int32Array(wake), 0, eventfd);
+  send({ type: 'ready', capabilities: engine.capabilities });
+  engine.run();
+} catch (error) {
+  send({ type: 'fatal', error: toErrorData(error) });
+  throw error;
+}

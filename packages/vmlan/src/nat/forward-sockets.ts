@@ -1,0 +1,36 @@
+/**
+ * Host sockets that wait for clients of forwards; `engine` plugs system calls in.
+ *
+ * Zone: flow.  Results below zero are `-errno`.  A forward keeps its port bound for its whole life: while its guest is
+ * away the socket is *muted*, and clients are refused by the kernel itself (a bound TCP socket that does not listen
+ * answers RST; a UDP socket connected elsewhere answers port unreachable).
+ */
+
+export interface ListenAddress {
+  /** Mapped words; null: `path` is a unix socket. */
+  readonly words: Int32Array | null;
+  readonly port: number;
+  readonly path: string | null;
+}
+
+/** The sender of the datagram that `recvFrom` took; overwritten by the next one. */
+export interface Client {
+  readonly words: Int32Array;
+  port: number;
+  scope: number;
+}
+
+export interface ForwardSockets {
+  /** Bound, muted. */
+  openTcp(address: ListenAddress): number;
+  openUdp(address: ListenAddress): number;
+  setMuted(fd: number, protocol: 'tcp' | 'udp', muted: boolean): number;
+  /** `onReady` runs while the socket is not muted and there is something to accept or receive. */
+  watch(fd: number, onReady: (nowMs: number) => void): void;
+  accept(fd: number): number;
+  recvFrom(fd: number, off: number, len: number, client: Client): number;
+  sendTo(fd: number, off: number, len: number, words: Int32Array, port: number, scope: number): number;
+  /** Closes a connection with RST that no flow has taken over. */
+  reset(fd: number): void;
+  close(fd: number): void;
+}

@@ -1,0 +1,277 @@
+/**
+ * Forwards: clients on the host reach a guest's port.
+ *
+ * Zone: flow.  TCP (and unix stream) clients become flows of the translator, UDP clients flows of UdpNat that answer
+ * through the forward's socket.  The guest sees the gateway as the other end.  A target is a guest's name or an address;
+ * it is looked up for each client, so a guest that comes back with another address is found, and a forward whose guest is
+ * away is muted: its clients are refused at once.
+ */
+import { type Counters, counter } from '../core/counters.ts';
+import type { Gateway } from '../stack/gateway.ts';
+import type { Neighbor } from '../stack/neighbor.ts';
+import { MAPPED, Path } from '../stack/path.ts';
+import { RESOLVING, type TcpFlow } from '../stack/tcp/flow.ts';
+import type { TcpTranslator } from '../stack/tcp/translator.ts';
+import type { Client, ForwardSockets, ListenAddress } from './forward-sockets.ts';
+import type { FlowOwner, UdpFlow, UdpNat } from './udp-nat.ts';
+
+export const MAX_FORWARDS = 16_384;
+export const MAX_CLIENTS_PER_UDP_FORWARD = 4_096;
+const FIRST_PORT = 49_152; // RFC 6335 §6: dynamic ports
+const LAST_PORT = 65_535;
+const PORT_TRIES = 64;
+const ACCEPT_BUDGET = 64;
+const RECV_BUDGET = 64;
+const MAX_PAYLOAD = 65_507;
+
+const ACCEPTED = counter('forward_connections');
+const ABSENT = counter('forward_guest_absent');
+const REFUSED = counter('forward_refused');
+const CLIENTS_FULL = counter('drop_forward_clients_full');
+const SEND_FAILED = counter('drop_forward_send_failed');
+
+/** A guest as a forward finds it. */
+export interface GuestTarget {
+  readonly gateway: Gateway;
+  /** Mapped words of its address. */
+  readonly words: Int32Array;
+  /** Known port and MAC, or null: the segment is asked. */
+  readonly neighbor: Neighbor | null;
+}
+
+export interface ForwardContext {
+  readonly tcp: TcpTranslator;
+  readonly udp: UdpNat;
+  readonly sockets: ForwardSockets;
+  readonly counters: Counters;
+  /** Watches the accepted socket of a flow. */
+  adopt(flow: TcpFlow, fd: number, unix: boolean): void;
+}
+
+export interface ForwardTarget {
+  /** Finds the guest now; null while it is away. */
+  find(): GuestTarget | null;
+  readonly port: number;
+}
+
+/** What TCP and UDP forwards share. */
+export interface Forward {
+  readonly muted: boolean;
+  readonly connections: number;
+  /** Looks whether the guest is there and opens or mutes the socket. */
+  refresh(nowMs: number): void;
+  close(): void;
+}
+
+let nextPort = FIRST_PORT;
+
+/** A port of the gateway that this guest endpoint does not talk to yet, or -1. */
+function freePort(isTaken: (port: number) => boolean): number {
+  for (let i = 0; i < PORT_TRIES; i++) {
+    const port = nextPort;
+    nextPort = nextPort === LAST_PORT ? FIRST_PORT : nextPort + 1;
+    if (!isTaken(port)) return port;
+  }
+  return -1;
+}
+
+/** The path from the gateway to the guest; port and MAC may still be unknown. */
+function pathTo(target: GuestTarget): Path {
+  const path = new Path();
+  const { config, segment } = target.gateway;
+  const [w0, w1, w2, w3] = target.words;
+  path.segment = segment;
+  path.setGuest(w0!, w1!, w2!, w3!);
+  if (w2 === MAPPED && (w0! | w1!) === 0) {
+    path.family = 4;
+    path.setRemote(0, 0, MAPPED, config.address4);
+  } else {
+    path.family = 6;
+    // A link-local guest needs a link-local peer (RFC 6724 rule 2).
+    const own = w0! >>> 22 === 0x3fa || config.address6 === null ? config.linkLocal : config.address6;
+    path.setRemote(own[0]!, own[1]!, own[2]!, own[3]!);
+  }
+  if (target.neighbor !== null) aim(path, target.neighbor);
+  return path;
+}
+
+function aim(path: Path, neighbor: Neighbor): void {
+  path.port = neighbor.port;
+  path.macHi = neighbor.macHi;
+  path.macLo = neighbor.macLo;
+}
+
+export class TcpForward implements Forward {
+  readonly #context: ForwardContext;
+  readonly #target: ForwardTarget;
+  readonly #unix: boolean;
+  readonly #fd: number;
+  muted = true;
+  connections = 0;
+
+  /** `fd` is the bound socket of `address`. */
+  constructor(context: ForwardContext, fd: number, address: ListenAddress, target: ForwardTarget) {
+    this.#context = context;
+    this.#fd = fd;
+    this.#unix = address.path !== null;
+    this.#target = target;
+    context.sockets.watch(fd, (nowMs) => this.#onReady(nowMs));
+  }
+
+  refresh(): void {
+    const away = this.#target.find() === null;
+    if (away === this.muted) return;
+    if (this.#context.sockets.setMuted(this.#fd, 'tcp', away) >= 0) this.muted = away;
+  }
+
+  close(): void {
+    this.#context.sockets.close(this.#fd);
+  }
+
+  #onReady(nowMs: number): void {
+    for (let i = 0; i < ACCEPT_BUDGET; i++) {
+      const fd = this.#context.sockets.accept(this.#fd);
+      if (fd < 0) return;
+      this.#onConnection(fd, nowMs);
+    }
+  }
+
+  #onConnection(fd: number, nowMs: number): void {
+    const { tcp, counters, sockets } = this.#context;
+    const target = this.#target.find();
+    if (target === null) {
+      counters.count(ABSENT);
+      return sockets.reset(fd);
+    }
+    const path = pathTo(target);
+    const remotePort = freePort((port) => tcp.isTaken(path, this.#target.port, port));
+    const flow = remotePort < 0 ? null : tcp.openToGuest(path, this.#target.port, remotePort, nowMs);
+    if (flow === null) {
+      counters.count(REFUSED);
+      return sockets.reset(fd);
+    }
+    counters.count(ACCEPTED);
+    this.connections++;
+    this.#context.adopt(flow, fd, this.#unix);
+    if (path.port !== null) return tcp.onResolved(flow, nowMs);
+    target.gateway.neighbors.resolve(target.words, nowMs, (neighbor, at) => {
+      if (flow.fd !== fd || flow.state !== RESOLVING) return; // the client has gone meanwhile
+      if (neighbor === null) return tcp.abort(flow);
+      aim(flow, neighbor);
+      tcp.onResolved(flow, at);
+    });
+  }
+}
+
+export class UdpForward implements Forward, FlowOwner {
+  readonly #context: ForwardContext;
+  readonly #target: ForwardTarget;
+  readonly #fd: number;
+  readonly #client: Client = { words: new Int32Array(4), port: 0, scope: 0 };
+  /** Flows by client address; an entry whose flow has ended is replaced when its client speaks again. */
+  readonly #clients = new Map<string, UdpFlow>();
+  readonly #scratch: Path = new Path();
+  muted = true;
+  connections = 0;
+
+  constructor(context: ForwardContext, fd: number, target: ForwardTarget) {
+    this.#context = context;
+    this.#fd = fd;
+    this.#target = target;
+    context.sockets.watch(fd, (nowMs) => this.#onReady(nowMs));
+  }
+
+  refresh(): void {
+    const away = this.#target.find() === null;
+    if (away === this.muted) return;
+    if (this.#context.sockets.setMuted(this.#fd, 'udp', away) >= 0) this.muted = away;
+  }
+
+  close(): void {
+    this.#context.sockets.close(this.#fd);
+    this.#context.udp.closeAll(null, this);
+  }
+
+  onReply(flow: UdpFlow, off: number, len: number): void {
+    const { sockets, counters } = this.#context;
+    if (sockets.sendTo(this.#fd, off, len, flow.client, flow.clientPort, flow.clientScope) < 0) {
+      counters.count(SEND_FAILED);
+    }
+  }
+
+  #onReady(nowMs: number): void {
+    const { sockets, udp } = this.#context;
+    const client = this.#client;
+    for (let i = 0; i < RECV_BUDGET; i++) {
+      const target = this.#target.find();
+      if (target === null) return this.refresh();
+      this.#scratch.family = target.words[2] === MAPPED && (target.words[0]! | target.words[1]!) === 0 ? 4 : 6;
+      const n = sockets.recvFrom(this.#fd, udp.payload(this.#scratch), MAX_PAYLOAD, client);
+      if (n < 0) return;
+      const flow = this.#flowOf(target, nowMs);
+      if (flow !== null) udp.sendToGuest(flow, n, nowMs);
+    }
+  }
+
+  /** The client's flow; null when it could not be opened or its guest's MAC is not known yet (the datagram is lost). */
+  #flowOf(target: GuestTarget, nowMs: number): UdpFlow | null {
+    const { words, port, scope } = this.#client;
+    const key = `${words[0]},${words[1]},${words[2]},${words[3]},${port},${scope}`;
+    const known = this.#clients.get(key);
+    if (known !== undefined && known.owner === this && sameClient(known, this.#client) && isAt(known, target)) {
+      return known.port === null ? null : known;
+    }
+    if (known === undefined && this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) this.#forgetEnded();
+    if (this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) {
+      this.#context.counters.count(CLIENTS_FULL);
+      return null;
+    }
+    return this.#open(key, target, nowMs);
+  }
+
+  #open(key: string, target: GuestTarget, nowMs: number): UdpFlow | null {
+    const { udp } = this.#context;
+    const path = pathTo(target);
+    if (path.port === null) {
+      const neighbor = this.#ask(target, nowMs);
+      if (neighbor === null) return null;
+      aim(path, neighbor);
+    }
+    const remotePort = freePort((port) => udp.isTaken(path, this.#target.port, port));
+    const flow = remotePort < 0 ? null : udp.openForward(path, this.#target.port, remotePort, this, nowMs);
+    if (flow === null) return null;
+    flow.client.set(this.#client.words);
+    flow.clientPort = this.#client.port;
+    flow.clientScope = this.#client.scope;
+    this.#clients.set(key, flow);
+    this.connections++;
+    return flow;
+  }
+
+  #ask(target: GuestTarget, nowMs: number): Neighbor | null {
+    let found: Neighbor | null = null;
+    target.gateway.neighbors.resolve(target.words, nowMs, (neighbor) => (found = neighbor));
+    return found;
+  }
+
+  #forgetEnded(): void {
+    for (const [key, flow] of this.#clients) if (flow.owner !== this) this.#clients.delete(key);
+  }
+}
+
+function sameClient(flow: UdpFlow, client: Client): boolean {
+  const { words } = client;
+  return (
+    flow.clientPort === client.port &&
+    flow.client[3] === words[3] &&
+    flow.client[2] === words[2] &&
+    flow.client[1] === words[1] &&
+    flow.client[0] === words[0]
+  );
+}
+
+/** Whether the flow still leads to where its target is now. */
+function isAt(flow: UdpFlow, target: GuestTarget): boolean {
+  const { words } = target;
+  return flow.guest3 === words[3] && flow.guest2 === words[2] && flow.guest1 === words[1] && flow.guest0 === words[0];
+}
