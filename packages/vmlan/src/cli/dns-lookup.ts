@@ -49,7 +49,7 @@ async function askHost(name: string, type: string, optional: boolean): Promise<A
     return (Array.isArray(found) ? found : [found]).map((value) => ({
       name,
       type,
-      value: zoneText(value),
+      value: zoneText(type, value),
       from: 'host',
     }));
   } catch (cause) {
@@ -64,9 +64,21 @@ async function askHost(name: string, type: string, optional: boolean): Promise<A
 
 const isHostType = (type: string): type is HostType => (HOST_TYPES as readonly string[]).includes(type);
 
-/** A record of node:dns in zone file notation: strings of TXT joined, fields of MX, SRV and others in their order. */
-function zoneText(value: unknown): string {
+/** Fields of node:dns in the order of the zone file. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  MX: ['priority', 'exchange'],
+  SRV: ['priority', 'weight', 'port', 'name'],
+  SOA: ['nsname', 'hostmaster', 'serial', 'refresh', 'retry', 'expire', 'minttl'],
+};
+
+/** A record of node:dns in zone file notation; the strings of a TXT are joined. */
+function zoneText(type: string, value: unknown): string {
   if (Array.isArray(value)) return value.join('');
-  if (typeof value === 'object' && value !== null) return Object.values(value).join(' ');
-  return String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  const fields = value as Readonly<Record<string, unknown>>;
+  const order = FIELDS[type];
+  if (order !== undefined) return order.map((field) => String(fields[field])).join(' ');
+  // CAA, RFC 8659 §4.1: flags, then the tag, which is the name of its own field.
+  const tag = Object.keys(fields).find((field) => field !== 'critical' && field !== 'type') ?? '';
+  return `${String(fields['critical'])} ${tag} "${String(fields[tag])}"`;
 }
