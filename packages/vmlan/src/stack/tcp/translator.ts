@@ -272,7 +272,8 @@ export class TcpTranslator {
     if (!this.#onAck(flow, v, l4, header, seq, len, flags, nowMs)) return;
     if (len > 0) this.#receiver.onData(flow, seq, l4 + header, len);
     if (flow.state !== ESTABLISHED) return; // the host's socket failed
-    if ((flags & tcp.FIN) !== 0 && !flow.has(FIN_NOTED)) {
+    // A FIN before what has been received is a duplicate of another conversation, or a lie.
+    if ((flags & tcp.FIN) !== 0 && !flow.has(FIN_NOTED) && !before((seq + len) | 0, flow.nextFromGuest)) {
       flow.bits |= FIN_NOTED;
       flow.finFromGuest = (seq + len) | 0;
     }
