@@ -257,7 +257,7 @@ export class TcpSender {
     this.#host.setPeekOffset(flow.fd, (seq - flow.unackedToGuest) | 0);
     const n = this.#host.peek(flow.fd, this.#segments.payload(flow), len);
     if (n > 0) this.#segments.sendData(flow, seq, n, tcp.PSH);
-    this.#host.setPeekOffset(flow.fd, (flow.nextToGuest - flow.unackedToGuest) | 0);
+    this.#host.setPeekOffset(flow.fd, (finSeq - flow.unackedToGuest) | 0);
     return Math.max(n, 0);
   }
 
