@@ -15,7 +15,7 @@ import * as tcp from '../../wire/tcp.ts';
 import * as vnetHdr from '../../wire/vnet-hdr.ts';
 import { Packet } from '../packet.ts';
 import { type GuestPort, MAPPED, Path, type SegmentOutput } from '../path.ts';
-import { type Heard, type Said, bytes, compare, print, units } from './segment.fixture.ts';
+import { type Heard, type Said, bytes, compare, print, sameBytes, units } from './segment.fixture.ts';
 import type { TcpTranslator } from './translator.ts';
 
 export const MAC = { hi: 0x5254, lo: 0x0000_000a } as const;
@@ -43,7 +43,7 @@ export interface Surroundings {
 export class ScriptedGuest implements SegmentOutput {
   readonly id = 1;
   /** Bytes that the guest's link takes. */
-  linkRoom: number = 1 << 20;
+  linkRoom: number = Infinity;
   port: GuestPort;
   /** Segments not yet looked at. */
   readonly inbox: Heard[] = [];
@@ -100,7 +100,7 @@ export class ScriptedGuest implements SegmentOutput {
       this.#follow(heard);
       parts.push(heard.data);
     }
-    assert.deepEqual(Buffer.concat(parts), Buffer.from(expected));
+    sameBytes(Buffer.concat(parts), expected);
   }
 
   /** A path from this guest to the remote, as a forward opens it. */
@@ -176,6 +176,7 @@ export class ScriptedGuest implements SegmentOutput {
 
   sendTo(port: { id: number }, off: number, len: number): void {
     assert.equal(port.id, this.port.id);
+    this.linkRoom -= len;
     this.inbox.push(this.#read(off, len));
   }
 

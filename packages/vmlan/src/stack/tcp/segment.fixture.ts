@@ -56,6 +56,13 @@ export const bytes = (text: string | Uint8Array): Uint8Array =>
 export const units = (segment: Said): number =>
   bytes(segment.data ?? '').length + ((segment.flags & SYN) !== 0 ? 1 : 0) + ((segment.flags & FIN) !== 0 ? 1 : 0);
 
+/** Fails at the first byte that differs. */
+export function sameBytes(actual: Uint8Array, expected: Uint8Array): void {
+  const at = actual.findIndex((byte, i) => byte !== expected[i]);
+  assert.equal(at, -1, `byte ${at} differs`);
+  assert.equal(actual.length, expected.length);
+}
+
 /** Fails unless `heard` has every field of `want`, its flags and its data. */
 export function compare(heard: Heard, want: Said): void {
   const wanted: Partial<Segment> = { ...want, data: bytes(want.data ?? '') };

@@ -25,7 +25,7 @@ import { type Said, ack, anySynAck, syn } from './segment.fixture.ts';
 import { TcpSegments } from './segments.ts';
 import { TcpTranslator } from './translator.ts';
 
-export { ack, anySynAck, bytes, data, fin, print, rst, rstAck, syn, synAck } from './segment.fixture.ts';
+export { ack, anySynAck, bytes, data, fin, print, rst, rstAck, sameBytes, syn, synAck } from './segment.fixture.ts';
 export type { Heard, Said } from './segment.fixture.ts';
 export { GUEST_PORT, REMOTE_PORT } from './scripted-guest.fixture.ts';
 
