@@ -131,21 +131,24 @@ export class DnsService {
     this.#cache.clear();
   }
 
-  /** Answers `message` (borrowed), now or later, by at most one call of `respond`. */
-  onQuery(message: Uint8Array, transport: 'udp' | 'tcp', client: ClientKey, nowMs: number, respond: Respond): void {
+  /**
+   * Answers `message` (borrowed), now or later, by exactly one call of `respond`: if upstream keeps silent, `poll` brings
+   * SERVFAIL.  False if there will be none, because the message is no query.
+   */
+  onQuery(message: Uint8Array, transport: 'udp' | 'tcp', client: ClientKey, nowMs: number, respond: Respond): boolean {
     const query = this.#query;
     const verdict = query.parse(message);
     this.stats.queries++;
     if (verdict === QUERY_DROP) {
       this.stats.dropped++;
-      return;
+      return false;
     }
-    const limitOctets = transport === 'tcp' ? MAX_MESSAGE_OCTETS : Math.min(query.udpOctets, MAX_UDP_OCTETS);
     const rcode = this.#judge(verdict);
     if (rcode !== RCODE.NOERROR) {
       respond(this.#writeStatus(message, rcode));
-      return;
+      return true;
     }
+    const limitOctets = transport === 'tcp' ? MAX_MESSAGE_OCTETS : Math.min(query.udpOctets, MAX_UDP_OCTETS);
     const result = this.#zone.lookup(query.key, query.type);
     if (result.kind === 'local') {
       this.stats.local++;
@@ -158,6 +161,7 @@ export class DnsService {
       const waiter = makeWaiter(query, message, alias?.answers ?? null, client, limitOctets, respond);
       this.#forward(waiter, alias?.target ?? null, message, nowMs);
     }
+    return true;
   }
 
   /** Takes upstream's reply (borrowed), null if it has none. */

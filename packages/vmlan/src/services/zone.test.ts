@@ -6,8 +6,8 @@ import { TYPE, typeName } from '../wire/dns.ts';
 import { nameText } from '../wire/dns-name.ts';
 import { rdataText } from '../wire/dns-rdata.ts';
 import { reverseKey6 } from '../wire/dns-reverse.ts';
-import type { UserRecord } from './dns-records.ts';
-import { validateRecord } from './dns-records.ts';
+import type { UserRecord } from '../wire/dns-records.ts';
+import { validateRecord } from '../wire/dns-records.ts';
 import { MAX_GUESTS, MAX_USER_RECORDS, Zone } from './zone.ts';
 
 const ip4 = (text: string): number => parseIpv4(text)!;

@@ -18,8 +18,8 @@ import { parseRdata, rdataText } from '../wire/dns-rdata.ts';
 import { parseReverseKey, reverseKey4, reverseKey6 } from '../wire/dns-reverse.ts';
 import type { Cut, Entry, RecordSet, ZoneNode } from './dns-nodes.ts';
 import { BUILT_IN, FROM_GUEST, FROM_USER, MAX_ENTRIES_PER_NAME, ZoneTree } from './dns-nodes.ts';
-import type { CompiledRecord, UserRecord } from './dns-records.ts';
-import { LOCAL_TTL_S, compileRecord } from './dns-records.ts';
+import type { CompiledRecord, UserRecord } from '../wire/dns-records.ts';
+import { LOCAL_TTL_S, compileRecord } from '../wire/dns-records.ts';
 
 export interface ZoneOptions {
   /** The network's domain, such as `lab.internal`. */

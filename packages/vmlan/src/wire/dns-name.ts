@@ -1,16 +1,14 @@
 /**
  * Domain names: octets on the wire, text for people, and lower-case keys for tables (RFC 1035 §3.1, §4.1.4, §5.1).
  *
- * Zone: packet (skipName, expandName, nameOctets, sameName), flow (nameKey, nameText, parseName).
+ * Zone: packet (skipName, expandName, nameOctets, sameOctets), flow (nameKey, nameText, parseName).
  * A *wire name* is uncompressed: length octet, label, …, zero.  A *key* is its lower-case text without the final dot, so that
  * the root is '' and every '.' parts two labels: dots and other special octets inside a label are written \DDD.
  */
 
 /** RFC 1035 §2.3.4, the length octets and the root included. */
 export const MAX_NAME_OCTETS = 255;
-/** Follows from 255 octets: 127 labels and the root. */
-export const MAX_LABELS = 128;
-export const MAX_LABEL_OCTETS = 63;
+const MAX_LABEL_OCTETS = 63;
 
 const HEADER_OCTETS = 12;
 const POINTER = 0xc0;
@@ -49,7 +47,7 @@ export function nameOctets(bytes: Uint8Array, offset: number): number {
 /**
  * Writes the name at `offset` uncompressed to `out` and returns its octets, or -1 if it is malformed.
  * A pointer must lead to an earlier place than the one its label sequence began at (RFC 1035 §4.1.4: a *prior* occurrence),
- * so the walk ends after at most MAX_LABELS steps whatever the message says.
+ * so the walk ends after at most 128 labels whatever the message says.
  */
 export function expandName(bytes: Uint8Array, offset: number, out: Uint8Array, outOffset: number): number {
   let at = offset;
@@ -75,13 +73,7 @@ export function expandName(bytes: Uint8Array, offset: number, out: Uint8Array, o
   return -1;
 }
 
-/** Whether two uncompressed names are equal, letters compared without case (RFC 4343). */
-export function sameName(a: Uint8Array, aOffset: number, b: Uint8Array, bOffset: number): boolean {
-  const octets = nameOctets(a, aOffset);
-  return octets > 0 && octets === nameOctets(b, bOffset) && sameOctets(a, aOffset, b, bOffset, octets);
-}
-
-/** Case-insensitive comparison; length octets (at most 63) are below the letters and so compare exactly. */
+/** Names compare without case (RFC 4343); length octets (at most 63) are below the letters and so compare exactly. */
 export function sameOctets(a: Uint8Array, aOffset: number, b: Uint8Array, bOffset: number, octets: number): boolean {
   if (aOffset + octets > a.length || bOffset + octets > b.length) return false;
   for (let i = 0; i < octets; i++) {
@@ -90,7 +82,7 @@ export function sameOctets(a: Uint8Array, aOffset: number, b: Uint8Array, bOffse
   return true;
 }
 
-export function lowerCase(octet: number): number {
+function lowerCase(octet: number): number {
   return octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet;
 }
 

@@ -3,8 +3,8 @@
  *
  * Zone: flow.  Names are keys (dns-name.ts): lower case, no final dot.
  */
-export const REVERSE4_SUFFIX = '.in-addr.arpa';
-export const REVERSE6_SUFFIX = '.ip6.arpa';
+const REVERSE4_SUFFIX = '.in-addr.arpa';
+const REVERSE6_SUFFIX = '.ip6.arpa';
 
 /** The part of the address space that a reverse name stands for. */
 export interface ReverseRange {

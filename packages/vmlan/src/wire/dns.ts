@@ -39,7 +39,6 @@ export const TYPE = {
 } as const;
 
 export const CLASS_IN = 1;
-export const CLASS_CHAOS = 3;
 
 export const OPCODE_QUERY = 0;
 

@@ -1,12 +1,12 @@
 /**
- * User records: what may be written into the zone, and its octets.
+ * Records that users write: what may stand in a zone, and its octets.
  *
  * Zone: control.  A record is a name, a type (a mnemonic, or TYPE123 with octets in hex: RFC 3597), and a value in
  * zone-file form.  Names are absolute, with or without the final dot; `*.x` is a wildcard (RFC 4592).
  */
-import { TYPE, typeName, typeNumber } from '../wire/dns.ts';
-import { nameKey, parseName } from '../wire/dns-name.ts';
-import { hasLayout, parseRdata } from '../wire/dns-rdata.ts';
+import { TYPE, typeName, typeNumber } from './dns.ts';
+import { nameKey, parseName } from './dns-name.ts';
+import { hasLayout, parseRdata } from './dns-rdata.ts';
 
 export interface UserRecord {
   readonly name: string;
