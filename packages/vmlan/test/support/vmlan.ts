@@ -8,7 +8,7 @@
  * Zone: control. Closing it ends daemon, networks and machines, and removes the folders.
  */
 import { statSync } from 'node:fs';
-import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { StatusView } from '../../src/model/api.ts';
@@ -74,6 +74,8 @@ export class Vmlan implements AsyncDisposable {
   static async create(options: VmlanOptions = {}): Promise<Vmlan> {
     const folder = await mkdtemp(join(tmpdir(), 'vmlan-'));
     const vmlan = new Vmlan(folder, options);
+    // Network processes of root run as somebody else, who has to get to what lies below.
+    if (options.user === undefined && process.getuid?.() === 0) await chmod(folder, 0o711);
     for (const name of ['run', 'state']) await mkdir(join(folder, name), { mode: 0o700 });
     if (options.config !== undefined) await vmlan.configure(options.config);
     if (options.user !== undefined) {
