@@ -4,9 +4,9 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import type { GuestView, LeaseView } from '../../src/model/api.ts';
 import { until } from '../support/deadline.ts';
 import { guestImage } from '../support/guest-image.ts';
@@ -14,11 +14,15 @@ import { needs, needsRoot } from '../support/needs.ts';
 import { asUser, Lab, NOBODY, type Namespace, type User } from '../support/netns.ts';
 import { output, Process } from '../support/process.ts';
 import { QEMU } from '../support/qemu-guest.ts';
+import { openTun, restoreTun } from '../support/tun.ts';
 import { Vmlan } from '../support/vmlan.ts';
 
 const CONFIG = 'networks:\n  lab:\n    mode: user-v2\n    subnet: 192.168.77.0/24\n';
 const BOOT = 'console=ttyS0 reboot=t panic=-1 quiet mitigations=off nokaslr tsc=reliable';
 const PATIENCE_MS = 15_000;
+
+before(openTun);
+after(restoreTun);
 
 interface Place {
   readonly namespace?: Namespace;
@@ -27,6 +31,7 @@ interface Place {
 
 async function upVmlan(place: Place = {}): Promise<Vmlan> {
   const vmlan = await Vmlan.create({ config: CONFIG, ...place });
+  chmodSync(vmlan.folder, 0o711); // the network process of root is an ordinary user
   await vmlan.ok('up');
   return vmlan;
 }
@@ -111,7 +116,7 @@ describe('names and forwards', () => {
     await using vmlan = await upVmlan();
     await vmlan.ok('attach', 'web', '--network', 'lab', '--kind', 'vfkit');
     assert.equal(await vmlan.ok('__complete', '--', 'show', 'w'), 'web\n');
-    assert.equal(await vmlan.ok('__complete', '--', 'network', 'stop', ''), 'lab\n');
+    assert.equal(await vmlan.ok('__complete', '--', 'network', 'stop', 'l'), 'lab\n');
   });
 });
 

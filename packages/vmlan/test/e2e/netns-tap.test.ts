@@ -4,7 +4,7 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
@@ -13,6 +13,7 @@ import type { NamespaceTarget, TapRequest } from '../../src/drivers/userspace/ne
 import { needs, needsRoot } from '../support/needs.ts';
 import { asUser, Lab, NOBODY, type Namespace } from '../support/netns.ts';
 import { output, Process } from '../support/process.ts';
+import { openTun, restoreTun } from '../support/tun.ts';
 
 const HOLDER = join(import.meta.dirname, '../support/tap-holder.ts');
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
@@ -23,18 +24,14 @@ const ARP_REQUEST = /^f{12}(525400000042)08060001080006040001/;
 
 /** A directory that only `nobody` may enter: where the ordinary user's network process listens. */
 let directory = '';
-let tunMode = 0;
 before(() => {
+  openTun();
   directory = mkdtempSync(join(tmpdir(), 'vmlan-tap-'));
-  if (process.getuid?.() !== 0) return;
-  chownSync(directory, NOBODY.uid, NOBODY.gid);
-  if (!existsSync('/dev/net/tun')) return;
-  tunMode = statSync('/dev/net/tun').mode & 0o777;
-  chmodSync('/dev/net/tun', 0o666);
+  if (process.getuid?.() === 0) chownSync(directory, NOBODY.uid, NOBODY.gid);
 });
 after(() => {
   rmSync(directory, { recursive: true });
-  if (tunMode !== 0) chmodSync('/dev/net/tun', tunMode);
+  restoreTun();
 });
 
 const ready = (t: TestContext): boolean => needsRoot(t) && needs(t, 'ip', 'nsenter', 'unshare', 'setpriv', 'ping');
