@@ -125,6 +125,8 @@ export type ToEngine =
   | { readonly type: 'snapshot'; readonly id: number }
   | { readonly type: 'leases-durable'; readonly generation: number }
   | { readonly type: 'dns-reply'; readonly queryId: number; readonly reply: Uint8Array | null }
+  /** The host's resolver has changed: what upstream said before is forgotten. */
+  | { readonly type: 'dns-changed' }
   | { readonly type: 'stop'; readonly id: number };
 
 export type FromEngine =

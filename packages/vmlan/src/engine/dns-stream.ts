@@ -93,10 +93,10 @@ export class DnsStream implements Source {
     while (bytes.length - at >= 2 && this.#pending < MAX_PENDING && this.#fd >= 0) {
       const len = (bytes[at]! << 8) | bytes[at + 1]!;
       if (bytes.length - at - 2 < len) break;
-      this.#pending++;
       const message = bytes.subarray(at + 2, at + 2 + len);
       at += 2 + len;
-      this.#dns.onQuery(message, 'tcp', this.#client, nowMs, (reply) => this.#answer(reply));
+      this.#pending++;
+      if (!this.#dns.onQuery(message, 'tcp', this.#client, nowMs, (reply) => this.#answer(reply))) this.#pending--;
     }
     this.#received = bytes.slice(at);
     this.#watch();

@@ -19,6 +19,7 @@ const DUMP_LEN = 64 * 1024;
 const MAX_IOVECS = 34; // the in-flight cap in DUMP_LEN pieces, and the data
 const MSGHDR_LEN = 56;
 const WATCHED = C.EPOLLIN | C.EPOLLOUT | C.EPOLLRDHUP | C.EPOLLET;
+const LOOPBACK_4 = 0x7f00_0001;
 const KIND_TCP = 0;
 const KIND_UNIX = 1;
 
@@ -54,6 +55,8 @@ export class HostStreamIo implements HostStreams, TcpOpener {
   /** By descriptor: kind, and the peek offset where the kernel keeps none. */
   readonly #kinds: number[] = [];
   readonly #offsets: number[] = [];
+  /** By descriptor: whether a refusal sends the flow on to the other loopback address. */
+  readonly #hasOther: boolean[] = [];
   tcp: TcpTranslator | null = null;
 
   constructor(
@@ -83,7 +86,8 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     if (verdict === SERVICE_DNS) return this.#openDns(flow);
     if (verdict === PROHIBITED) return -C.EACCES;
     if (verdict !== PASS && verdict !== PASS_LOCAL) return -C.ECONNREFUSED;
-    return $target.path === null ? this.#openTcp(flow) : this.#openUnix(flow, $target.path);
+    if ($target.path !== null) return this.#openUnix(flow, $target.path);
+    return $target.eitherLoopback ? this.#openLoopback(flow) : this.#openTcp(flow);
   }
 
   /** Takes over a client's socket that a forward has accepted. */
@@ -100,6 +104,32 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     if (isV4) this.#addr.setIpv4(w3 >>> 0, port);
     else this.#addr.setIpv6(w0 >>> 0, w1 >>> 0, w2 >>> 0, w3 >>> 0, port);
     return this.#connect(flow, fd, KIND_TCP);
+  }
+
+  /** Many servers listen on one of 127.0.0.1 and ::1 alone; the gateway's address stands for both. */
+  #openLoopback(flow: TcpFlow): number {
+    const result = this.#openTcp(flow);
+    if (result < 0) return this.#openOther(flow);
+    this.#hasOther[flow.fd] = true;
+    return 0;
+  }
+
+  /** `$target` is the loopback address where nobody was. */
+  #openOther(flow: TcpFlow): number {
+    const isV4 = $target.w2 === MAPPED;
+    $target.w2 = isV4 ? 0 : MAPPED;
+    $target.w3 = isV4 ? 1 : LOOPBACK_4;
+    return this.#openTcp(flow) < 0 ? -C.ECONNREFUSED : 0;
+  }
+
+  /** The first loopback address refused: true when the other one is being tried. */
+  #tryOther(flow: TcpFlow): boolean {
+    if (this.#hasOther[flow.fd] !== true) return false;
+    this.close(flow, false);
+    flow.fd = -1;
+    const { remote0, remote1, remote2, remote3, remotePort } = flow;
+    this.#policyOf(flow.segment!.id).decide('tcp', remote0, remote1, remote2, remote3, remotePort);
+    return this.#openOther(flow) === 0;
   }
 
   #openUnix(flow: TcpFlow, path: string): number {
@@ -131,6 +161,7 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     const sys = this.#sys;
     this.#kinds[fd] = kind;
     this.#offsets[fd] = 0;
+    this.#hasOther[fd] = false;
     if (kind === KIND_UNIX || this.#kernelOffset) sys.setsockopt(fd, C.SOL_SOCKET, C.SO_PEEK_OFF, 0);
     if (kind === KIND_TCP) {
       sys.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, 1);
@@ -153,8 +184,9 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     if (flow.fd < 0) return;
     if (flow.state === CONNECTING) {
       const errno = this.error(flow.fd);
-      if (errno !== 0) tcp.onHostRefused(flow, errno, nowMs);
-      else if ((mask & C.EPOLLOUT) !== 0) tcp.onHostConnected(flow, nowMs);
+      if (errno !== 0) {
+        if (!this.#tryOther(flow)) tcp.onHostRefused(flow, errno, nowMs);
+      } else if ((mask & C.EPOLLOUT) !== 0) tcp.onHostConnected(flow, nowMs);
       return;
     }
     if ((mask & C.EPOLLERR) !== 0) {

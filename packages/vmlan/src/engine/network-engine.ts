@@ -57,6 +57,8 @@ const REASSEMBLY_CHECK_MS = 1_000;
 const MAX_QUESTIONS = 8_192; // upstream, all segments together
 const DNS_SCRATCH = 64 * 1024 + 64;
 
+type NotCommands = 'leases-durable' | 'dns-reply' | 'dns-changed' | 'allocate';
+
 /** Random numbers of 32 bits; the worker gives cryptographic ones, tests seeded ones. */
 export type Random = () => number;
 
@@ -291,6 +293,9 @@ export class NetworkEngine {
         return this.#journal.onDurable(message.generation);
       case 'dns-reply':
         return this.#onUpstreamReply(message.queryId, message.reply);
+      case 'dns-changed':
+        for (const host of this.#segments.values()) host.dns?.flushCache();
+        return;
       case 'allocate':
         return this.#allocate(message.id, message.nic, message.mac);
       default:
@@ -298,7 +303,7 @@ export class NetworkEngine {
     }
   }
 
-  #command(message: Exclude<ToEngine, { type: 'leases-durable' | 'dns-reply' | 'allocate' }>): void {
+  #command(message: Exclude<ToEngine, { type: NotCommands }>): void {
     try {
       this.#done(message.id, this.#execute(message));
     } catch (error) {
@@ -306,7 +311,7 @@ export class NetworkEngine {
     }
   }
 
-  #execute(message: Exclude<ToEngine, { type: 'leases-durable' | 'dns-reply' | 'allocate' }>): unknown {
+  #execute(message: Exclude<ToEngine, { type: NotCommands }>): unknown {
     switch (message.type) {
       case 'add-link':
         return this.#attachments.add(message.linkId, message.link);

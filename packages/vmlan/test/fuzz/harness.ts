@@ -1,0 +1,170 @@
+/**
+ * A whole network in one thread over the kernel in memory, with hostile guests on it.
+ *
+ * Zone: control.  Time is virtual.  After every batch the invariants hold: bounded tables, no descriptor beyond flows and
+ * listeners, no arena growth after the pools are full.
+ */
+import assert from 'node:assert/strict';
+import type { EngineConfig, FromEngine } from '../../src/engine/control-messages.ts';
+import { NetworkEngine } from '../../src/engine/network-engine.ts';
+import { LoopbackLink } from '../../src/links/loopback.ts';
+import type { Port } from '../../src/switching/port.ts';
+import { FakeSys } from '../../src/sys/fake/fake-sys.ts';
+import { FakeKernel } from '../../src/sys/fake/kernel.ts';
+import { echo, resetsAfter, sink, source, udpEcho } from '../../src/sys/fake/services.ts';
+import * as vnetHdr from '../../src/wire/vnet-hdr.ts';
+import { FrameGenerator, type World } from './generator.ts';
+import { SeededRandom } from './random.ts';
+
+const ARENA_BYTES = 384 * 1024 * 1024;
+const GUESTS = 3;
+const BATCH = 64;
+const HOST = 0x0a010203;
+/** Descriptors that are not flows: epoll, and both ends of DNS connections. */
+const FIXED_FDS = 1100;
+
+export const CONFIG: EngineConfig = {
+  network: 'fuzz',
+  mode: 'user-v2',
+  mtu: 1500,
+  gatewayMac: '02:76:6c:00:00:01',
+  ipv4: {
+    subnet: '192.168.104.0/24',
+    gateway: '192.168.104.1',
+    dns: '192.168.104.1',
+    poolStart: '192.168.104.2',
+    poolEnd: '192.168.104.254',
+    excluded: [],
+    fixedGuest: null,
+    leaseSeconds: 3600,
+    announceRouter: true,
+  },
+  ipv6: { prefix: 'fd00:1:2:3::/64', gateway: 'fd00:1:2:3::1' },
+  dns: { domain: 'fuzz.internal', searchDomains: ['fuzz.internal'], upstream: 'host', records: [] },
+  reservations: [],
+  hostAccess: 'all',
+  outward: true,
+  closed: ['169.254.0.0/16'],
+  isolation: { guests: false },
+  guards: true,
+  leases: [],
+  duid: '0003000102766c000001',
+};
+
+interface Guest {
+  readonly port: Port;
+  readonly generator: FrameGenerator;
+}
+
+export class FuzzHarness {
+  readonly engine: NetworkEngine;
+  readonly kernel: FakeKernel = new FakeKernel({ maxFds: 60_000 });
+  readonly sys: FakeSys;
+  readonly #random: SeededRandom;
+  readonly #guests: Guest[] = [];
+  /** Where hostile frames lie, with room for a virtio_net_hdr of the guest's making before them. */
+  readonly #frame: number;
+  readonly #inbox: FromEngine[] = [];
+  frames = 0;
+
+  constructor(seed: number) {
+    this.#random = new SeededRandom(seed);
+    this.sys = new FakeSys(this.kernel, ARENA_BYTES);
+    const host = this.kernel.host('10.1.2.3');
+    host.listenTcp(7, echo());
+    host.listenTcp(9, sink());
+    host.listenTcp(19, source(100_000));
+    host.listenTcp(25, resetsAfter(500));
+    host.listenUdp(7, udpEcho());
+    this.engine = new NetworkEngine(
+      this.sys,
+      CONFIG,
+      (message) => this.#inbox.push(message),
+      () => this.#random.next(),
+    );
+    this.#frame = this.sys.arena.alloc(70_000, 64) + 64;
+    for (let i = 0; i < GUESTS; i++) this.#addGuest(i);
+  }
+
+  /** Runs `count` frames. */
+  run(count: number): void {
+    for (let done = 0; done < count; done += BATCH) {
+      for (let i = 0; i < BATCH; i++) this.#inject(this.#random.pick(this.#guests));
+      this.#turn();
+      this.frames += BATCH;
+    }
+  }
+
+  /** What must hold at any time. */
+  check(): void {
+    const { engine, kernel } = this;
+    const flows = engine.tcp.size + engine.udp.size + engine.echo.size;
+    assert.ok(engine.tcp.size <= 65_536 && engine.udp.size <= 16_384 && engine.echo.size <= 1_024);
+    assert.ok(kernel.openCount <= flows + FIXED_FDS, `${kernel.openCount} descriptors for ${flows} flows`);
+    assert.ok(this.sys.arena.used < ARENA_BYTES);
+    for (const { port } of this.#guests) {
+      assert.ok(
+        port.learned <= 64 && port.claimed <= 64,
+        `port ${port.id}: ${port.learned} MACs, ${port.claimed} addresses`,
+      );
+    }
+  }
+
+  /** Lets time pass until every flow has timed out: nothing may be left behind. */
+  drain(ms: number): void {
+    const until = this.kernel.now + ms;
+    while (this.kernel.now < until) this.#turn(1000);
+  }
+
+  #addGuest(index: number): void {
+    const mac: [number, number] = [0x5254, 0x10 + index];
+    const world: World = {
+      gatewayMac: [0x0276, 0x6c000001],
+      guestMac: mac,
+      guest4: 0xc0a86802 + index,
+      gateway4: 0xc0a86801,
+      guest6: Uint32Array.of(0xfd000001, 0x00020003, 0, 2 + index),
+      gateway6: Uint32Array.of(0xfd000001, 0x00020003, 0, 1),
+      hosts4: [HOST, 0x0a010204, 0x0a010205, 0xa9fea9fe, 0x7f000001],
+      ports: [7, 9, 19, 25, 53, 80],
+    };
+    const generator = new FrameGenerator(this.#random, world);
+    const { engine } = this;
+    let port: Port | null = null;
+    void new LoopbackLink(
+      this.sys.arena,
+      {
+        onFrame: () => {},
+        onUp: (link) => (port = engine.addPort(link, null, false)),
+        onDown: () => {},
+      },
+      (frame) => generator.observe(frame),
+    );
+    this.#guests.push({ port: port!, generator });
+  }
+
+  /** Most frames come plain, some with offload headers that only a hostile virtio device would make. */
+  #inject({ port, generator }: Guest): void {
+    const { arena } = this.sys;
+    const len = generator.next();
+    arena.u8.set(generator.bytes.subarray(0, len), this.#frame);
+    const hdr = this.#frame - vnetHdr.LEN;
+    vnetHdr.clear(arena.view, hdr);
+    if (this.#random.chance(10)) {
+      for (let i = 0; i < vnetHdr.LEN; i++) arena.u8[hdr + i] = this.#random.below(256);
+      if (this.#random.chance(50)) arena.u8[hdr] = vnetHdr.NEEDS_CSUM;
+      if (this.#random.chance(50)) arena.u8[hdr + 1] = this.#random.below(6);
+    }
+    this.engine.onFrame(port, this.#frame, len, this.engine.loop.now);
+  }
+
+  #turn(maxWaitMs = 0): void {
+    if (maxWaitMs === 0) this.kernel.advance(this.#random.chance(2) ? 50 : 1);
+    this.engine.turn(maxWaitMs);
+    for (const message of this.#inbox.splice(0)) {
+      if (message.type === 'leases') this.engine.handle({ type: 'leases-durable', generation: message.generation });
+      if (message.type === 'dns-query')
+        this.engine.handle({ type: 'dns-reply', queryId: message.queryId, reply: null });
+    }
+  }
+}
