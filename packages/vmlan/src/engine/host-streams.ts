@@ -108,8 +108,7 @@ export class HostStreamIo implements HostStreams, TcpOpener {
 
   /** Many servers listen on one of 127.0.0.1 and ::1 alone; the gateway's address stands for both. */
   #openLoopback(flow: TcpFlow): number {
-    const result = this.#openTcp(flow);
-    if (result < 0) return this.#openOther(flow);
+    if (this.#openTcp(flow) < 0) return this.#openOther(flow);
     this.#hasOther[flow.fd] = true;
     return 0;
   }
@@ -128,8 +127,9 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     this.close(flow, false);
     flow.fd = -1;
     const { remote0, remote1, remote2, remote3, remotePort } = flow;
-    this.#policyOf(flow.segment!.id).decide('tcp', remote0, remote1, remote2, remote3, remotePort);
-    return this.#openOther(flow) === 0;
+    const policy = this.#policyOf(flow.segment!.id);
+    const verdict = policy.decide('tcp', remote0, remote1, remote2, remote3, remotePort);
+    return verdict === PASS_LOCAL && $target.eitherLoopback && this.#openOther(flow) === 0;
   }
 
   #openUnix(flow: TcpFlow, path: string): number {

@@ -47,14 +47,26 @@ export interface PolicyConfig {
   readonly closed: readonly Cidr[];
 }
 
-/** Where the last PASS or PASS_LOCAL leads; overwritten by the next question. */
-export const $target: { w0: number; w1: number; w2: number; w3: number; port: number; path: string | null } = {
+/**
+ * Where the last PASS or PASS_LOCAL leads; overwritten by the next question.  `eitherLoopback`: the host's loopback is
+ * meant, of whichever family somebody listens on.
+ */
+export const $target: {
+  w0: number;
+  w1: number;
+  w2: number;
+  w3: number;
+  port: number;
+  path: string | null;
+  eitherLoopback: boolean;
+} = {
   w0: 0,
   w1: 0,
   w2: 0,
   w3: 0,
   port: 0,
   path: null,
+  eitherLoopback: false,
 };
 
 export class OutboundPolicy {
@@ -105,6 +117,7 @@ export class OutboundPolicy {
     if (!this.#mayAccess(port)) return REFUSED;
     if (isV4) setTarget(0, 0, MAPPED, LOOPBACK_4, port);
     else setTarget(0, 0, 0, 1, port);
+    $target.eitherLoopback = true;
     return PASS_LOCAL;
   }
 
@@ -121,6 +134,7 @@ function setTarget(w0: number, w1: number, w2: number, w3: number, port: number)
   $target.w3 = w3;
   $target.port = port;
   $target.path = null;
+  $target.eitherLoopback = false;
 }
 
 const same = (a: Uint32Array, w0: number, w1: number, w2: number, w3: number): boolean =>
