@@ -269,7 +269,11 @@ export class Guests implements ClientNaming {
       link: port?.link == null || port.link.kind === 'loopback' ? 'none' : port.link.kind,
       state: !nic.connected ? 'disconnected' : port === null ? 'waiting' : 'connected',
       address4: [...new Set([...lease, ...all.filter(isIpv4).map(formatWords)])],
-      address6: all.filter((w) => !isIpv4(w)).map(formatWords),
+      // What others reach it by comes first.
+      address6: all
+        .filter((w) => !isIpv4(w))
+        .sort((a, b) => Number(isLinkLocal(a)) - Number(isLinkLocal(b)))
+        .map(formatWords),
       hostname: nic.hostname,
       sinceMs: port?.sinceMs ?? 0,
       framesFromGuest: port?.framesFromGuest ?? 0,
