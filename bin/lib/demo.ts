@@ -23,7 +23,7 @@ import { Vmlan } from '../../packages/vmlan/test/support/vmlan.ts';
 import { Screen, type Progress } from './demo-screen.ts';
 
 const NETWORK = 'user-v2';
-const CONFIG = `networks:\n  ${NETWORK}:\n    mode: user-v2\n`;
+const CONFIG = `networks:\n  ${NETWORK}:\n    mode: user-v2\n    autostart: true\n`;
 const GUESTS = ['alice', 'bob'] as const;
 const BOOT_SECONDS = 120; // two seconds here; a loaded machine without KVM takes longer
 const INTERRUPTED_EXIT_CODE = 130;

@@ -121,7 +121,9 @@ export class Vmlan implements AsyncDisposable {
   }
 
   async json<T>(...args: readonly string[]): Promise<T> {
-    return JSON.parse(await this.ok(...args, '--output', 'json')) as T;
+    // What follows `--` is another program's.
+    const end = args.includes('--') ? args.indexOf('--') : args.length;
+    return JSON.parse(await this.ok(...args.slice(0, end), '--output', 'json', ...args.slice(end))) as T;
   }
 
   status(): Promise<StatusView> {
