@@ -67,12 +67,12 @@ export function parseIp(text: string): Ip {
     if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255))) throw new Error(`no address: ${text}`);
     return ipv4(parts.reduce((word, part) => word * 256 + part, 0));
   }
-  const [head = '', tail] = text.split('::');
+  const [head = '', tail, third] = text.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
   const fill = tail === undefined ? 0 : 8 - left.length - right.length;
   const groups = [...left, ...Array.from({ length: fill }, () => '0'), ...right].map((group) => parseInt(group, 16));
-  if (groups.length !== 8 || groups.some((group) => !(group >= 0 && group <= 0xffff))) {
+  if (third !== undefined || groups.length !== 8 || groups.some((group) => !(group >= 0 && group <= 0xffff))) {
     throw new Error(`no address: ${text}`);
   }
   const word = (i: number): number => groups[2 * i]! * 0x1_0000 + groups[2 * i + 1]!;

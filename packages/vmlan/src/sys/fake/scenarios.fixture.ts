@@ -591,6 +591,10 @@ const events: Readonly<Record<string, Scenario>> = {
       t.set(name, SOL_SOCKET, c.SO_KEEPALIVE, 1);
       t.linger(name);
     }
+    t.epoll('e');
+    t.read('e', 8);
+    t.write('e', 8);
+    t.queued('v', c.FIONREAD);
     t.close('nothing');
     t.dup('y', 'nothing');
     t.socket('z', 99, SOCK_STREAM);
@@ -862,6 +866,8 @@ const unix: Readonly<Record<string, Scenario>> = {
   'unix stream: close with data unread'(t) {
     t.pair('a', 'b', SOCK_STREAM);
     t.send('a', 10);
+    t.queued('b', c.FIONREAD);
+    t.queued('a', c.SIOCOUTQ + 100);
     t.close('b');
     t.poll('a');
     t.recv('a', 10);
@@ -939,6 +945,7 @@ const unix: Readonly<Record<string, Scenario>> = {
     t.pair('a', 'b', SOCK_SEQPACKET);
     t.send('a', 10);
     t.send('a', 20);
+    t.queued('b', c.FIONREAD);
     t.recv('b', 5);
     t.recv('b', 100);
     t.recv('b', 100);
@@ -950,6 +957,8 @@ const unix: Readonly<Record<string, Scenario>> = {
     t.send('a', 1);
     t.pair('d', 'f', SOCK_DGRAM);
     t.send('d', 5);
+    t.send('d', 6);
+    t.queued('f', c.FIONREAD);
     t.recv('f', 5);
     t.close('f');
     t.poll('d');

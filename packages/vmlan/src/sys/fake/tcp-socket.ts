@@ -309,6 +309,7 @@ export class TcpSocket extends InetSocket {
     if (!this.#finAcked || !this.#finReceived) return;
     this.#state = CLOSED;
     this.#shut = RECEIVE | SEND;
+    this.#snd.clear();
     this.wake();
   }
 
@@ -419,11 +420,13 @@ export class TcpSocket extends InetSocket {
 
   protected onClose(): void {
     this.#orphan = true;
+    const isUnread = this.#rcv.length > 0;
+    this.#rcv.clear();
     if (this.#state === LISTENING) this.#stopListening();
     else if (this.#state === SYN_SENT) {
       this.#synTimer?.cancel();
       this.#state = CLOSED;
-    } else if (this.#rcv.length > 0 || this.lingerZero) {
+    } else if (isUnread || this.lingerZero) {
       // RFC 2525 §2.17: a close with data unread is a reset.
       this.#abort();
     } else {

@@ -7,31 +7,37 @@
 
 /** More events than this at one moment mean that they schedule each other for ever. */
 const EVENTS_PER_MOMENT_MAX = 1_000_000;
+const CANCELLED_KEPT = 1024; // entries
 
 export interface Scheduled {
   cancel(): void;
 }
 
 class Entry implements Scheduled {
+  readonly #timeline: Timeline;
   readonly at: number;
   readonly order: number;
   run: (() => void) | undefined;
 
-  constructor(at: number, order: number, run: () => void) {
+  constructor(timeline: Timeline, at: number, order: number, run: () => void) {
+    this.#timeline = timeline;
     this.at = at;
     this.order = order;
     this.run = run;
   }
 
   cancel(): void {
+    if (this.run === undefined) return;
     this.run = undefined;
+    this.#timeline.onCancel();
   }
 }
 
 export class Timeline {
   #now: number;
   #order = 0;
-  readonly #heap: Entry[] = []; // a binary heap: the earliest entry is the first
+  #cancelled = 0; // entries of #heap that will not run
+  #heap: Entry[] = []; // a binary heap: the earliest entry is the first
 
   constructor(startMs: number) {
     this.#now = startMs;
@@ -48,7 +54,7 @@ export class Timeline {
   }
 
   at(time: number, run: () => void): Scheduled {
-    const entry = new Entry(Math.max(time, this.#now), this.#order++, run);
+    const entry = new Entry(this, Math.max(time, this.#now), this.#order++, run);
     this.#heap.push(entry);
     this.#up(this.#heap.length - 1);
     return entry;
@@ -63,7 +69,9 @@ export class Timeline {
     for (let count = 0; this.nextAt <= this.#now; count++) {
       if (count === EVENTS_PER_MOMENT_MAX) throw new Error('fake kernel: events schedule each other without end');
       const entry = this.#pop();
-      entry.run?.();
+      const { run } = entry;
+      entry.run = undefined; // done: cancelling it now changes nothing
+      run?.();
     }
   }
 
@@ -82,7 +90,18 @@ export class Timeline {
   }
 
   #dropCancelled(): void {
-    while (this.#heap.length > 0 && this.#heap[0]!.run === undefined) this.#pop();
+    while (this.#heap.length > 0 && this.#heap[0]!.run === undefined) {
+      this.#pop();
+      this.#cancelled--;
+    }
+  }
+
+  /** Entries that were cancelled go when they outnumber the others, so that they cannot pile up while time stands. */
+  onCancel(): void {
+    this.#cancelled++;
+    if (this.#cancelled < CANCELLED_KEPT || 2 * this.#cancelled < this.#heap.length) return;
+    this.#heap = this.#heap.filter((entry) => entry.run !== undefined).toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
+    this.#cancelled = 0;
   }
 
   #pop(): Entry {

@@ -12,6 +12,8 @@ import type { PortTable } from './port-table.ts';
 
 const PAYLOAD_MAX_V4 = 65_507; // bytes: 65 535 less IPv4 and UDP headers
 const PAYLOAD_MAX_V6 = 65_527; // bytes: 65 535 less the UDP header
+const HEADERS_V4 = 28; // bytes, IPv4 and UDP
+const HEADERS_V6 = 48; // bytes, IPv6 and UDP
 const SEGMENTS_MAX = 128; // UDP_MAX_SEGMENTS
 const BROADCAST = '255.255.255.255';
 
@@ -35,8 +37,7 @@ export class UdpSocket extends DatagramSocket {
     if (pieces > SEGMENTS_MAX) return -c.EINVAL;
     const from = this.sourceEndpoint(to);
     const mtu = this.network.knownMtu(to.ip);
-    const max = to.ip.family === c.AF_INET ? PAYLOAD_MAX_V4 : PAYLOAD_MAX_V6;
-    const headers = 0xffff - max;
+    const [max, headers] = to.ip.family === c.AF_INET ? [PAYLOAD_MAX_V4, HEADERS_V4] : [PAYLOAD_MAX_V6, HEADERS_V6];
     if (segment > max || (this.dontFragment && segment + headers > mtu)) {
       return this.refuseTooBig(mtu, to);
     }

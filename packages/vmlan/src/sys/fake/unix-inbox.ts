@@ -16,8 +16,8 @@ export interface UnixInbox {
   readonly messages: number;
   /** Bytes charged to the sender. */
   readonly charged: number;
-  /** Bytes of what the next read could get. */
-  readonly readable: number;
+  /** Bytes that wait, of the first message alone or of all. */
+  readable(firstOnly: boolean): number;
   /** How many bytes were taken, or -errno. */
   put(memory: Uint8Array, off: number, len: number, sendBuffer: number, from: string): number;
   /** How many bytes were read; only called when something waits. */
@@ -46,7 +46,7 @@ export class StreamInbox implements UnixInbox {
     return this.#bytes.length;
   }
 
-  get readable(): number {
+  readable(): number {
     return this.#bytes.length;
   }
 
@@ -84,8 +84,9 @@ export class MessageInbox implements UnixInbox {
     return this.#charged;
   }
 
-  get readable(): number {
-    return this.#messages[0]?.bytes.length ?? 0;
+  readable(firstOnly: boolean): number {
+    const first = this.#messages[0]?.bytes.length ?? 0;
+    return firstOnly ? first : this.#charged - OVERHEAD * this.#messages.length;
   }
 
   put(memory: Uint8Array, off: number, len: number, sendBuffer: number, from: string): number {

@@ -219,7 +219,7 @@ export class UnixSocket extends Socket {
   override ioctl(view: DataView, request: number, argument: number, _value: number): number {
     if (request !== c.FIONREAD && request !== c.SIOCOUTQ) return -c.ENOTTY;
     const queued = this.#peer === undefined ? 0 : this.#peer.#inbox.charged;
-    view.setInt32(argument, request === c.FIONREAD ? this.#inbox.readable : queued, true);
+    view.setInt32(argument, request === c.FIONREAD ? this.#inbox.readable(this.#isDatagram) : queued, true);
     return 0;
   }
 
