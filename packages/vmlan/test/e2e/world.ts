@@ -8,6 +8,11 @@
  *
  * Zone: control. Closing it ends guests, vmlan and lab, in this order.
  */
+import { join } from 'node:path';
+import { Client } from '../../src/client/client.ts';
+import { networkPaths } from '../../src/drivers/network-paths.ts';
+import { NetworkClient } from '../../src/drivers/userspace/network-client.ts';
+import type { EngineSnapshot } from '../../src/engine/control-messages.ts';
 import type { AttachKind, NetworkView } from '../../src/model/api.ts';
 import { dnsmasq } from '../support/dns-tools.ts';
 import { INTERNET, Lab, type Namespace, type User } from '../support/netns.ts';
@@ -53,11 +58,14 @@ const nicOptions = ({ network, mac, ip }: GuestOnNetwork): string[] => [
 export class World implements AsyncDisposable {
   readonly lab: Lab;
   readonly vmlan: Vmlan;
+  /** The daemon, without a command line in between. */
+  readonly api: Client;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(lab: Lab, vmlan: Vmlan, stack: AsyncDisposableStack) {
     this.lab = lab;
     this.vmlan = vmlan;
+    this.api = new Client({ kind: 'unix', path: join(vmlan.folder, 'run', 'vmlan.sock') });
     this.#stack = stack;
   }
 
@@ -81,6 +89,23 @@ export class World implements AsyncDisposable {
     return this.vmlan.json<NetworkView>('network', 'show', name);
   }
 
+  /** What the datapath of a running network says of itself. */
+  async snapshot(network: string): Promise<EngineSnapshot> {
+    const paths = networkPaths(join(this.vmlan.folder, 'run'), join(this.vmlan.folder, 'state'), network);
+    const process = await NetworkClient.adopt(paths, { onNotification: () => undefined, onLost: () => undefined });
+    if (process === null) throw new Error(`network ${network} does not run`);
+    try {
+      return await process.call('snapshot', {});
+    } finally {
+      process.release();
+    }
+  }
+
+  /** How often something was counted; 0 for what never was. */
+  async counter(network: string, name: string): Promise<number> {
+    return (await this.snapshot(network)).counters[name] ?? 0;
+  }
+
   /**
    * A namespace with an interface eth0 on the network. With `configure` vmlan sets its addresses; without, the interface
    * waits for a DHCP client.
@@ -100,7 +125,10 @@ export class World implements AsyncDisposable {
     return (await this.vmlan.json<{ qemu: string[] }>('attach', name, ...nicOptions(options), ...kind)).qemu;
   }
 
-  async qemuGuest(name: string, options: GuestOnNetwork & { kind?: AttachKind; dhcp?: boolean } = {}): Promise<QemuGuest> {
+  async qemuGuest(
+    name: string,
+    options: GuestOnNetwork & { kind?: AttachKind; dhcp?: boolean } = {},
+  ): Promise<QemuGuest> {
     const netArgs = await this.attach(name, options);
     // In the host's namespace: a TCP link leads to its loopback.
     const wrap = this.lab.host.argv([]);
