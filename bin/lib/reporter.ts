@@ -8,7 +8,8 @@ import { appendFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { TestEvent } from 'node:test/reporters';
 import { inspect, styleText } from 'node:util';
-import { coverageByLayer, type RunTotals } from './totals.ts';
+import { coverageByLayer } from './coverage.ts';
+import type { RunTotals } from './totals.ts';
 
 type Result = Extract<TestEvent, { type: 'test:pass' | 'test:fail' }>['data'];
 

@@ -7,7 +7,6 @@
  * Zone: control.
  */
 import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
 
 export interface RunTotals {
   passed: number;
@@ -17,24 +16,7 @@ export interface RunTotals {
   coverage: Record<string, number>;
 }
 
-interface FileCoverage {
-  readonly path: string;
-  readonly totalLineCount: number;
-  readonly coveredLineCount: number;
-}
-
 const MIN_LINES_PERCENT = 90;
-
-export function coverageByLayer(files: readonly FileCoverage[]): Record<string, number> {
-  const lines = new Map<string, { total: number; covered: number }>();
-  for (const file of files) {
-    const layer = /packages\/vmlan\/src\/([^/]+)\//.exec(relative('', file.path))?.[1];
-    if (layer === undefined) continue;
-    const sum = lines.get(layer) ?? { total: 0, covered: 0 };
-    lines.set(layer, { total: sum.total + file.totalLineCount, covered: sum.covered + file.coveredLineCount });
-  }
-  return Object.fromEntries([...lines].map(([layer, { total, covered }]) => [layer, (100 * covered) / total]));
-}
 
 function conclude(path: string): number {
   const sum = { passed: 0, failed: 0, skipped: 0 };
