@@ -193,6 +193,25 @@ export class Bench {
     this.#settle();
   }
 
+  /** Sends an ICMP message of this type with sequence number 7. */
+  ping(name: string, type: number, len: number, where: Where): void {
+    const { u8 } = this.sys.arena;
+    const saved = u8.slice(this.#out, this.#out + 8);
+    u8.set([type, 0, 0, 0, 0, 0, 0, 7], this.#out);
+    this.sendTo(name, len, where);
+    u8.set(saved, this.#out);
+  }
+
+  /** Whether the last message received begins with this type, carries the socket's identifier and has a right sum. */
+  isReply(name: string, type: number, len: number): void {
+    const view = new DataView(this.sys.arena.buffer, this.#in, len);
+    let sum = type === 129 ? 2 + len + c.IPPROTO_ICMPV6 : 0; // ::1 twice, length and protocol
+    for (let i = 0; i < len; i += 2) sum += view.getUint16(i);
+    this.note('  type', String(view.getUint8(0) === type));
+    this.note('  identifier', String(view.getUint16(4) === this.port(name)));
+    this.note('  sum', String(sum % 0xffff === 0));
+  }
+
   /** Sends as much as the buffers take, and tells only that it ended with what. */
   fill(name: string): void {
     let result = 0;
@@ -249,7 +268,9 @@ export class Bench {
   #received(what: string, result: number, len: number): void {
     this.note(what, result);
     if (result <= 0) return;
-    const bytes = this.sys.arena.u8.subarray(this.#in, this.#in + Math.min(result, len, 40));
+    // What an ICMP message begins with differs from run to run: its identifier, and so its sum.
+    const from = this.sys.arena.u8[this.#in]! < 97 || this.sys.arena.u8[this.#in]! > 122 ? 6 : 0;
+    const bytes = this.sys.arena.u8.subarray(this.#in + from, this.#in + Math.min(result, len, 40));
     this.note('  bytes', Buffer.from(bytes).toString('latin1'));
   }
 

@@ -4,7 +4,7 @@
  * Zone: control.  Storage grows by doubling up to `capacity` bytes and is given back by `clear`.  `capacity` may be
  * lowered below `length`; the queue then takes nothing until it has drained.
  */
-const FIRST_STORAGE = 4096; // bytes
+const FIRST_STORAGE = 512; // bytes
 const EMPTY = new Uint8Array(0);
 
 export class ByteQueue {

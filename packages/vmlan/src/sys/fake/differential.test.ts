@@ -7,9 +7,10 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import * as c from '../constants.ts';
 import { openLibc } from '../libc.ts';
+import { pingSocketWorks } from '../probe.ts';
 import { Bench } from './bench.fixture.ts';
 import { FakeKernel } from './kernel.ts';
-import { type Scenario, SCENARIOS } from './scenarios.fixture.ts';
+import { PING_SCENARIOS, type Scenario, SCENARIOS } from './scenarios.fixture.ts';
 
 const ARENA_BYTES = 1 << 20;
 const PATIENCE_MS = 20;
@@ -44,6 +45,10 @@ function compare(scenario: Scenario): void {
 
 describe('the fake kernel answers as Linux does', { skip }, () => {
   for (const [name, scenario] of Object.entries(SCENARIOS)) test(name, () => compare(scenario));
+  const pings = pingSocketWorks(real);
+  const skipPing = pings === true ? false : pings;
+  for (const [name, scenario] of Object.entries(PING_SCENARIOS))
+    test(name, { skip: skipPing }, () => compare(scenario));
 });
 
 type Action = (t: Bench) => void;

@@ -77,6 +77,7 @@ export abstract class InetSocket extends Socket implements PortUser {
   }
 
   peerName(): SocketName | undefined {
-    return this.remote && { kind: 'inet', family: this.domain, ...this.remote };
+    if (this.remote === undefined || this.remote.port === 0) return undefined;
+    return { kind: 'inet', family: this.domain, ...this.remote };
   }
 }

@@ -19,6 +19,7 @@ import { UdpSocket } from './udp-socket.ts';
 const TTL = 64;
 const ECHO_REPLY_V4 = 0;
 const ECHO_REPLY_V6 = 129;
+const CHECKSUM_AT = 2;
 const UNLIMITED_MTU = 65_535;
 
 export interface NetworkOptions {
@@ -131,6 +132,7 @@ export class Network {
     const reply = (hops: number): void => {
       const answer = message.slice();
       answer[0] = to.ip.family === c.AF_INET ? ECHO_REPLY_V4 : ECHO_REPLY_V6;
+      setIcmpChecksum(answer, to.ip, this.sourceFor(to.ip)!);
       sender.deliver(answer, to, TTL - hops);
     };
     if (this.isLocal(to.ip)) {
@@ -177,6 +179,20 @@ export class Network {
   ): void {
     socket.report(icmpError(destination.ip.family, name), info, offender, destination, payload);
   }
+}
+
+/** RFC 792; for ICMPv6 with the pseudo-header of RFC 8200 §8.1. */
+function setIcmpChecksum(message: Uint8Array, from: Ip, to: Ip): void {
+  const view = new DataView(message.buffer, message.byteOffset, message.length);
+  view.setUint16(CHECKSUM_AT, 0);
+  let sum = 0;
+  for (let i = 0; i < message.length; i++) sum += i % 2 === 0 ? message[i]! << 8 : message[i]!;
+  if (from.family === c.AF_INET6) {
+    for (const word of [...from.words, ...to.words]) sum += (word >>> 16) + (word & 0xffff);
+    sum += message.length + c.IPPROTO_ICMPV6;
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  view.setUint16(CHECKSUM_AT, ~sum & 0xffff);
 }
 
 const SILENCE: TcpRoute = { delayMs: 0, listener: undefined, errno: 0 };

@@ -19,6 +19,7 @@ const ECHO_V6 = 128; // RFC 4443 §4.1
 export class PingSocket extends DatagramSocket {
   constructor(network: Network, domain: number) {
     super(network, domain, c.SOCK_DGRAM);
+    this.setOption(c.SOL_SOCKET, c.SO_REUSEADDR, 1); // Linux lets these share an identifier from the start
   }
 
   protected ports(): PortTable<InetSocket> {
@@ -28,10 +29,10 @@ export class PingSocket extends DatagramSocket {
   transmit(memory: Uint8Array, off: number, len: number, _flags: number, name: SocketName | undefined): number {
     if (len < HEADER) return -c.EINVAL;
     if (len > 0xffff) return -c.EMSGSIZE;
-    const to = this.target(name);
-    if (typeof to === 'number') return to;
     const echo = this.domain === c.AF_INET ? ECHO_V4 : ECHO_V6;
     if (memory[off] !== echo || memory[off + 1] !== 0) return -c.EINVAL;
+    const to = this.target(name);
+    if (typeof to === 'number') return to;
     const message = memory.slice(off, off + len);
     new DataView(message.buffer).setUint16(IDENTIFIER_AT, this.localPort);
     this.network.sendPing(this, { ip: to.ip, port: 0 }, message, this.hopLimit);

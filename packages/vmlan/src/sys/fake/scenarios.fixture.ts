@@ -966,4 +966,42 @@ const unix: Readonly<Record<string, Scenario>> = {
   },
 };
 
+/** Only where ping sockets are allowed. */
+export const PING_SCENARIOS: Readonly<Record<string, Scenario>> = Object.fromEntries(
+  (
+    [
+      [4, AF_INET, c.IPPROTO_ICMP, 8, 0, 'v4'],
+      [6, AF_INET6, c.IPPROTO_ICMPV6, 128, 129, 'v6'],
+    ] as const
+  ).map(([version, domain, protocol, request, reply, where]) => [
+    `ping: IPv${version}`,
+    (t: Bench) => {
+      t.socket('p', domain, SOCK_DGRAM, protocol);
+      t.poll('p');
+      t.localName('p');
+      t.ping('p', request, 7, where);
+      t.ping('p', 1, 20, where);
+      t.send('p', 20);
+      t.ping('p', request, 20, where);
+      t.until('p', EPOLLIN);
+      t.localName('p');
+      t.recvFrom('p', 100, MSG_PEEK);
+      t.recvFrom('p', 100);
+      t.isReply('p', reply, 20);
+      t.recv('p', 100);
+      if (domain === AF_INET) t.set('p', c.IPPROTO_IP, c.IP_RECVTTL, 1);
+      else t.set('p', c.IPPROTO_IPV6, c.IPV6_RECVHOPLIMIT, 1);
+      t.ping('p', request, 2000, where);
+      t.until('p', EPOLLIN);
+      t.recvMsg('p', 3000);
+      t.connect('p', where);
+      t.peerName('p');
+      t.readError('p');
+      t.socket('q', domain, SOCK_DGRAM, protocol);
+      t.bind('q', where, t.port('p'));
+      t.bind('q', where);
+    },
+  ]),
+);
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = { ...tcp, ...ports, ...events, ...udp, ...unix };
