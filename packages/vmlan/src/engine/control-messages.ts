@@ -6,6 +6,9 @@
  * converted once, in the engine.  This file is all that `drivers/userspace` may know of the engine.
  */
 import type { ErrorData } from '../core/errors.ts';
+import type { Faults } from '../links/fault-line.ts';
+
+export type { Faults };
 
 export type EngineMode = 'user' | 'user-v2' | 'shared' | 'nat' | 'host' | 'isolated';
 
@@ -118,6 +121,14 @@ export type ToEngine =
   | { readonly type: 'remove-nic'; readonly id: number; readonly key: string }
   | { readonly type: 'add-forward'; readonly id: number; readonly forward: ForwardSpec }
   | { readonly type: 'remove-forward'; readonly id: number; readonly forwardId: string }
+  /** Faults on the link that a NIC has now; null ends them, absent leaves a direction as it is. */
+  | {
+      readonly type: 'set-faults';
+      readonly id: number;
+      readonly nic: string;
+      readonly fromGuest?: Faults | null;
+      readonly toGuest?: Faults | null;
+    }
   | { readonly type: 'set-records'; readonly id: number; readonly records: readonly DnsRecord[] }
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }

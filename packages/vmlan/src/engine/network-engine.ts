@@ -325,6 +325,8 @@ export class NetworkEngine {
         return this.#forwards.add(message.forward, this.loop.now);
       case 'remove-forward':
         return this.#forwards.remove(message.forwardId);
+      case 'set-faults':
+        return this.#attachments.setFaults(message.nic, message.fromGuest, message.toGuest);
       case 'set-records':
         for (const host of this.#segments.values()) if (host.zone !== null) setRecords(host.zone, message.records);
         return null;
