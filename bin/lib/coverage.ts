@@ -33,16 +33,15 @@ function unloaded(layer: string, loaded: ReadonlySet<string>): FileCoverage[] {
     });
 }
 
-/** Percent of lines. Runs in the root of the checkout. */
-export function coverageByLayer(reported: readonly FileCoverage[]): Record<string, number> {
+/** Percent of lines in each of `layers`. Runs in the root of the checkout. */
+export function coverageByLayer(layers: readonly string[], reported: readonly FileCoverage[]): Record<string, number> {
   const files = reported.map((file) => ({ ...file, path: relative('', file.path) }));
   const loaded = new Set(files.map(({ path }) => path));
-  const layers = new Set(files.flatMap(({ path }) => layerOf(path) ?? []));
-  const percent = [...layers].map((layer): [string, number] => {
+  const percent = layers.flatMap((layer): [string, number][] => {
     const all = [...files.filter(({ path }) => layerOf(path) === layer), ...unloaded(layer, loaded)];
     const total = all.reduce((sum, { totalLineCount }) => sum + totalLineCount, 0);
     const covered = all.reduce((sum, { coveredLineCount }) => sum + coveredLineCount, 0);
-    return [layer, (100 * covered) / total];
+    return total === 0 ? [] : [[layer, (100 * covered) / total]];
   });
   return Object.fromEntries(percent);
 }

@@ -13,6 +13,9 @@ import type { RunTotals } from './totals.ts';
 
 type Result = Extract<TestEvent, { type: 'test:pass' | 'test:fail' }>['data'];
 
+/** The layers that are held to their coverage; see bin/test. */
+const LAYERS = (process.env['VMLAN_TEST_LAYERS'] ?? '').split('|');
+
 const shown = (file: string | undefined): string => relative(process.cwd(), file ?? '');
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
@@ -47,7 +50,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
     else if (type === 'test:pass' && data.skip !== undefined) {
       yield `- ${shown(data.file)}  ${data.name}: skipped, ${data.skip === true ? 'no reason given' : data.skip}\n`;
     } else if (type === 'test:stderr') yield data.message;
-    else if (type === 'test:coverage') totals.coverage = coverageByLayer(data.summary.files);
+    else if (type === 'test:coverage') totals.coverage = coverageByLayer(LAYERS, data.summary.files);
     else if (type === 'test:summary' && data.file !== undefined) yield fileLine(data);
     else if (type === 'test:summary') {
       const { tests, passed, skipped, todo } = data.counts;
