@@ -30,6 +30,9 @@ const EVENT_NAMES: readonly (readonly [number, string])[] = [
 
 export type Where = 'v4' | 'v6' | 'any4' | 'any6' | 'mapped' | { readonly path: string };
 
+/** A program: what it does on a bench. */
+export type Scenario = (t: Bench) => void;
+
 function maskName(mask: number): string {
   return EVENT_NAMES.flatMap(([bit, name]) => ((mask & bit) === 0 ? [] : [name])).join('|') || '-';
 }

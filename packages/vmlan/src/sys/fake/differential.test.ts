@@ -8,9 +8,10 @@ import * as fc from 'fast-check';
 import * as c from '../constants.ts';
 import { openLibc } from '../libc.ts';
 import { pingSocketWorks } from '../probe.ts';
-import { Bench } from './bench.fixture.ts';
+import { Bench, type Scenario } from './bench.fixture.ts';
 import { FakeKernel } from './kernel.ts';
-import { PING_SCENARIOS, type Scenario, SCENARIOS } from './scenarios.fixture.ts';
+import { PING_SCENARIOS } from './scenarios-datagram.fixture.ts';
+import { SCENARIOS } from './scenarios.fixture.ts';
 
 const ARENA_BYTES = 1 << 20;
 const PATIENCE_MS = 20;
