@@ -35,11 +35,11 @@ export class EventLoop implements Poller {
   #flushing: Flushable[] = [];
   now: number;
 
-  constructor(sys: Sys, counters: Counters) {
+  /** Takes over `epoll`, a descriptor of epoll_create1. */
+  constructor(sys: Sys, epoll: number, counters: Counters) {
     this.#sys = sys;
     this.#counters = counters;
-    this.#epoll = sys.epollCreate();
-    if (this.#epoll < 0) throw new Error(`epoll_create1 failed: errno ${-this.#epoll}`);
+    this.#epoll = epoll;
     this.now = sys.monotonicMs();
   }
 

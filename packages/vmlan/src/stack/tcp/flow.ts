@@ -31,6 +31,7 @@ export const IN_RECOVERY: number = 1 << 9; // fast recovery (RFC 6675)
 export const STARVED: number = 1 << 10; // waits for room on the guest's link
 export const ACTIVE_OPEN: number = 1 << 11; // opened by us, for a forward
 export const HALF_OPEN: number = 1 << 12; // counted as half open
+export const GUEST_CLOSED_FIRST: number = 1 << 16; // its FIN came before ours: TIME_WAIT is its burden
 export const FIN_NOTED: number = 1 << 15; // a FIN was seen at finFromGuest, maybe ahead of missing bytes
 export const TIMED_OUT: number = 1 << 14; // the recovery began with a time-out: all that is not acknowledged is lost
 export const PROBING: number = 1 << 13; // the retransmission timer is a zero-window or keep-alive probe

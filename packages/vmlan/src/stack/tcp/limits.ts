@@ -31,6 +31,8 @@ export const KEEP_ALIVE_INTERVAL = 75_000;
 export const KEEP_ALIVE_TRIES = 9;
 /** How long we answer for a conversation that we closed first. The link is local: segments do not linger for minutes. */
 export const TIME_WAIT_MS = 10_000;
+/** Conversations held in TIME_WAIT; beyond, the oldest is forgotten early (as Linux, tcp_max_tw_buckets). */
+export const MAX_TIME_WAIT = 8_192;
 /** Segments read from one socket before others get their turn. */
 export const PUMP_BUDGET = 16;
 /** Resets and challenge acknowledgements a second, all flows together (RFC 5961 §7). */

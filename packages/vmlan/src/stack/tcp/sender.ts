@@ -23,8 +23,10 @@ import { before, beforeOrAt } from '../../core/sequence.ts';
 import * as tcp from '../../wire/tcp.ts';
 import {
   ESTABLISHED,
+  FIN_FROM_GUEST,
   FIN_TO_GUEST,
   FIN_TO_GUEST_ACKED,
+  GUEST_CLOSED_FIRST,
   HOST_READABLE,
   IN_RECOVERY,
   PROBING,
@@ -195,7 +197,7 @@ export class TcpSender {
   }
 
   #sendFin(flow: TcpFlow, nowMs: number): void {
-    flow.bits |= FIN_TO_GUEST;
+    flow.bits |= FIN_TO_GUEST | (flow.has(FIN_FROM_GUEST) ? GUEST_CLOSED_FIRST : 0);
     this.#segments.sendControl(flow, flow.nextToGuest, tcp.FIN | tcp.ACK);
     flow.nextToGuest = (flow.nextToGuest + 1) | 0;
     this.#startTimer(flow, nowMs);

@@ -16,13 +16,11 @@
  * RFC 9293 §3.10.7 and RFC 5961.
  */
 import { type Counters, counter } from '../../core/counters.ts';
-import { FlowTable, KEY_WORDS } from '../../core/flow-table.ts';
 import { before, beforeOrAt } from '../../core/sequence.ts';
-import { TimerWheel } from '../../core/timer-wheel.ts';
 import { TokenBucket } from '../../core/token-bucket.ts';
 import * as tcp from '../../wire/tcp.ts';
 import type { Packet } from '../packet.ts';
-import { type GuestPort, type Path, fillKey } from '../path.ts';
+import type { GuestPort, Path } from '../path.ts';
 import {
   ACK_DUE,
   ACTIVE_OPEN,
@@ -32,7 +30,7 @@ import {
   ESTABLISHED,
   FIN_NOTED,
   FIN_TO_GUEST_ACKED,
-  HALF_OPEN,
+  GUEST_CLOSED_FIRST,
   HOST_BLOCKED,
   HOST_READABLE,
   HOST_SHUT,
@@ -42,28 +40,17 @@ import {
   STARVED,
   SYN_RECEIVED,
   SYN_SENT,
-  TcpFlow,
+  type TcpFlow,
   TIME_WAIT,
 } from './flow.ts';
+import { TcpFlows } from './flows.ts';
 import type { HostStreams, TcpErrors, TcpOpener } from './host.ts';
-import {
-  KEEP_ALIVE_IDLE,
-  KEEP_ALIVE_INTERVAL,
-  KEEP_ALIVE_TRIES,
-  MAX_FLOWS_PER_PORT,
-  MAX_HALF_OPEN_PER_PORT,
-  MAX_RETRIES,
-  MAX_SYN_RETRIES,
-  PROBE_MAX,
-  RESPONSE_BURST,
-  RESPONSES_PER_SECOND,
-  TIME_WAIT_MS,
-  WINDOW_SHIFT,
-} from './limits.ts';
+import { MAX_TIME_WAIT, RESPONSE_BURST, RESPONSES_PER_SECOND, TIME_WAIT_MS, WINDOW_SHIFT } from './limits.ts';
 import { TcpReceiver, acceptable } from './receiver.ts';
 import type { ReceiveQueues } from './receive-queue.ts';
 import type { TcpSegments } from './segments.ts';
 import { TcpSender, initSender } from './sender.ts';
+import { TcpTimers } from './timers.ts';
 
 const ECONNREFUSED = 111;
 const ENETUNREACH = 101;
@@ -71,44 +58,33 @@ const EHOSTUNREACH = 113;
 const EACCES = 13;
 const EPERM = 1;
 
-const OPENED = counter('tcp_flows_opened');
-const REFUSED_FULL = counter('drop_tcp_flow_table_full');
-const REFUSED_PORT = counter('drop_tcp_guest_limit');
 const NO_FLOW = counter('tcp_segments_without_flow');
 const CHALLENGES = counter('tcp_challenge_acks');
 const DROP_RATE = counter('drop_tcp_response_rate');
 const DROP_SEQUENCE = counter('drop_tcp_outside_window');
 const DROP_BAD_ACK = counter('drop_tcp_unsent_ack');
 const DROP_OPTIONS = counter('drop_tcp_bad_options');
-const TIMED_OUT_FLOWS = counter('tcp_flows_timed_out');
 const HOST_FAILED = counter('tcp_host_failures');
 
-interface PortUse {
-  flows: number;
-  halfOpen: number;
-}
-
 export class TcpTranslator {
-  readonly #table: FlowTable;
-  readonly #flows: TcpFlow[] = [];
-  readonly #wheel: TimerWheel;
+  readonly #flows: TcpFlows;
   readonly #segments: TcpSegments;
   readonly #host: HostStreams;
   readonly #opener: TcpOpener;
   readonly #errors: TcpErrors;
   readonly #counters: Counters;
-  readonly #queues: ReceiveQueues;
   readonly #sender: TcpSender;
   readonly #receiver: TcpReceiver;
+  readonly #timers: TcpTimers;
   readonly #random: () => number;
   readonly #view: DataView;
-  readonly #ports = new Map<number, PortUse>();
   readonly #responses = new TokenBucket(RESPONSES_PER_SECOND, RESPONSE_BURST);
-  readonly #key = new Int32Array(KEY_WORDS);
   readonly #fire: (id: number) => void;
   #dirty: TcpFlow[] = [];
   #again: TcpFlow[] = [];
   #starved: TcpFlow[] = [];
+  /** Flows in TIME_WAIT, oldest first; some may have ended since. */
+  readonly #waiting: { flow: TcpFlow; untilMs: number }[] = [];
   #now: number;
 
   /** `random` gives 32 random bits (initial sequence numbers). */
@@ -128,7 +104,6 @@ export class TcpTranslator {
     nowMs: number,
   ) {
     this.#segments = parts.segments;
-    this.#queues = parts.queues;
     this.#host = parts.host;
     this.#opener = parts.opener;
     this.#errors = parts.errors;
@@ -136,22 +111,25 @@ export class TcpTranslator {
     this.#random = parts.random;
     this.#view = parts.view;
     this.#now = nowMs;
-    this.#table = new FlowTable(maxFlows, this.#random());
-    this.#wheel = new TimerWheel(maxFlows, nowMs);
-    this.#fire = (id) => this.#onTimer(this.#flows[id]!, this.#now);
+    this.#flows = new TcpFlows(maxFlows, this.#random(), nowMs, this.#counters);
+    this.#fire = (id) => this.#timers.onTimer(this.#flows.records[id]!, this.#now);
     const events = {
       onHostFailed: (flow: TcpFlow, errno: number) => this.#onHostFailed(flow, errno),
       again: (flow: TcpFlow) => void this.#again.push(flow),
       starve: (flow: TcpFlow) => void this.#starved.push(flow),
-      arm: (flow: TcpFlow) => this.#arm(flow),
+      arm: (flow: TcpFlow) => this.#flows.arm(flow),
       acknowledge: (flow: TcpFlow) => this.#markAck(flow),
     };
     this.#sender = new TcpSender(this.#segments, this.#host, events, this.#counters);
-    this.#receiver = new TcpReceiver(this.#queues, this.#host, events, this.#counters);
+    this.#receiver = new TcpReceiver(parts.queues, this.#host, events, this.#counters);
+    this.#timers = new TcpTimers(
+      { flows: this.#flows, segments: this.#segments, sender: this.#sender, counters: this.#counters },
+      { release: (flow) => this.#release(flow, false), abort: (flow) => this.abort(flow) },
+    );
   }
 
   get size(): number {
-    return this.#table.size;
+    return this.#flows.size;
   }
 
   /** Flows that a wake-up left work for: the loop must not sleep. */
@@ -166,9 +144,8 @@ export class TcpTranslator {
     const v = this.#view;
     const { l4 } = packet;
     this.#now = nowMs;
-    fillKey(this.#key, packet, tcp.srcPort(v, l4), tcp.dstPort(v, l4));
-    const id = this.#table.find(this.#key);
-    if (id >= 0) this.#onFlowSegment(this.#flows[id]!, packet, v, nowMs);
+    const flow = this.#flows.find(packet, tcp.srcPort(v, l4), tcp.dstPort(v, l4));
+    if (flow !== null) this.#onFlowSegment(flow, packet, v, nowMs);
     else if ((tcp.flags(v, l4) & (tcp.SYN | tcp.ACK | tcp.RST)) === tcp.SYN) this.#onSyn(packet, v, nowMs);
     else this.#onStray(packet, v, nowMs);
   }
@@ -181,7 +158,7 @@ export class TcpTranslator {
 
   #onSyn(packet: Packet, v: DataView, nowMs: number): void {
     if (!tcp.parseOptions(v, packet.l4)) return this.#counters.count(DROP_OPTIONS);
-    const flow = this.#openFlow(packet, tcp.srcPort(v, packet.l4), tcp.dstPort(v, packet.l4), nowMs);
+    const flow = this.#flows.open(packet, tcp.srcPort(v, packet.l4), tcp.dstPort(v, packet.l4), nowMs);
     if (flow === null) return;
     flow.state = CONNECTING;
     flow.nextFromGuest = (tcp.seq(v, packet.l4) + 1) | 0;
@@ -332,7 +309,7 @@ export class TcpTranslator {
       this.#updateWindow(flow, seq, ack, window);
       if (duplicate || sacked) this.#sender.onDuplicateAck(flow, nowMs);
     }
-    if (flow.has(PROBING) && flow.windowToGuest > 0) this.#stopProbing(flow);
+    if (flow.has(PROBING) && flow.windowToGuest > 0) this.#timers.stopProbing(flow, nowMs);
     return flow.state === ESTABLISHED;
   }
 
@@ -379,7 +356,7 @@ export class TcpTranslator {
     this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN | tcp.ACK);
     flow.nextToGuest = (flow.initialToGuest + 1) | 0;
     flow.timerAtMs = nowMs + flow.rtoMs;
-    this.#arm(flow);
+    this.#flows.arm(flow);
   }
 
   /** The host's connect has failed. */
@@ -415,7 +392,7 @@ export class TcpTranslator {
    */
   openToGuest(path: Path, guestPort: number, remotePort: number, nowMs: number): TcpFlow | null {
     this.#now = nowMs;
-    const flow = this.#openFlow(path, guestPort, remotePort, nowMs);
+    const flow = this.#flows.open(path, guestPort, remotePort, nowMs);
     if (flow === null) return null;
     flow.state = RESOLVING;
     flow.bits |= ACTIVE_OPEN;
@@ -425,19 +402,18 @@ export class TcpTranslator {
   /** The guest's port and MAC are known and set: says SYN. */
   onResolved(flow: TcpFlow, nowMs: number): void {
     this.#now = nowMs;
-    if (flow.countedPort < 0 && flow.port !== null) this.#count(flow, flow.port);
+    if (flow.port !== null) this.#flows.countFor(flow, flow.port);
     flow.state = SYN_SENT;
     initSender(flow, this.#random() | 0);
     this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN);
     flow.nextToGuest = (flow.initialToGuest + 1) | 0;
     flow.timerAtMs = nowMs + flow.rtoMs;
-    this.#arm(flow);
+    this.#flows.arm(flow);
   }
 
   /** Whether another flow has these addresses and ports already. */
   isTaken(path: Path, guestPort: number, remotePort: number): boolean {
-    fillKey(this.#key, path, guestPort, remotePort);
-    return this.#table.find(this.#key) >= 0;
+    return this.#flows.find(path, guestPort, remotePort) !== null;
   }
 
   /** Ends a flow at once: RST to the host, and to the guest when it knows of the flow. */
@@ -449,16 +425,14 @@ export class TcpTranslator {
 
   /** Ends every flow of a port that is gone. */
   closePort(port: GuestPort): void {
-    for (const flow of this.#flows) if (flow.state !== CLOSED && flow.port === port) this.#release(flow, true);
+    for (const flow of this.#flows.records) if (flow.state !== CLOSED && flow.port === port) this.#release(flow, true);
   }
 
   /** A guest came back on another port: its flows follow. */
   movePort(from: GuestPort, to: GuestPort): void {
-    for (const flow of this.#flows) {
+    for (const flow of this.#flows.records) {
       if (flow.state === CLOSED || flow.port !== from) continue;
-      this.#uncount(flow);
-      flow.port = to;
-      this.#count(flow, to);
+      this.#flows.move(flow, to);
     }
   }
 
@@ -473,7 +447,7 @@ export class TcpTranslator {
       for (const flow of again) this.#sender.pump(flow, nowMs);
     }
     if (this.#starved.length > 0) this.#pumpStarved(nowMs);
-    this.#wheel.poll(nowMs, this.#fire);
+    this.#flows.poll(nowMs, this.#fire);
     this.flush();
   }
 
@@ -491,7 +465,7 @@ export class TcpTranslator {
   }
 
   pollAt(): number {
-    return this.#again.length > 0 || this.#starved.length > 0 ? this.#now + 1 : this.#wheel.pollAt();
+    return this.#again.length > 0 || this.#starved.length > 0 ? this.#now + 1 : this.#flows.pollAt();
   }
 
   #pumpStarved(nowMs: number): void {
@@ -504,106 +478,7 @@ export class TcpTranslator {
     }
   }
 
-  // ---- timers
-
-  #onTimer(flow: TcpFlow, nowMs: number): void {
-    if (flow.state === CLOSED) return;
-    if (flow.timerAtMs === 0) return this.#onIdle(flow, nowMs);
-    if (nowMs < flow.timerAtMs) return this.#arm(flow);
-    flow.timerAtMs = 0;
-    switch (flow.state) {
-      case SYN_RECEIVED:
-        return this.#resendSyn(flow, tcp.SYN | tcp.ACK, nowMs);
-      case SYN_SENT:
-        return this.#resendSyn(flow, tcp.SYN, nowMs);
-      case TIME_WAIT:
-        return this.#release(flow, false);
-      case ESTABLISHED:
-        if (flow.has(PROBING)) return this.#onProbeTimer(flow, nowMs);
-        if (flow.unackedToGuest === flow.nextToGuest) return this.#onIdle(flow, nowMs);
-        if (flow.retries >= MAX_RETRIES) return this.#giveUp(flow);
-        this.#sender.onTimeout(flow, nowMs);
-    }
-  }
-
-  #resendSyn(flow: TcpFlow, flags: number, nowMs: number): void {
-    if (flow.retries >= MAX_SYN_RETRIES) return this.#giveUp(flow);
-    flow.retries++;
-    flow.rtoMs *= 2;
-    this.#segments.sendControl(flow, flow.initialToGuest, flags);
-    flow.timerAtMs = nowMs + flow.rtoMs;
-    this.#arm(flow);
-  }
-
-  #onProbeTimer(flow: TcpFlow, nowMs: number): void {
-    // A guest that keeps its window shut but answers may do so for ever (RFC 9293 §3.8.6.1).
-    if (flow.retries >= MAX_RETRIES && nowMs - flow.lastHeardMs > 2 * PROBE_MAX) return this.#giveUp(flow);
-    flow.retries++;
-    this.#sender.probe(flow);
-    const wait = Math.min(flow.rtoMs * 2 ** Math.min(flow.retries, 16), PROBE_MAX);
-    flow.timerAtMs = nowMs + wait;
-    this.#arm(flow);
-  }
-
-  #stopProbing(flow: TcpFlow): void {
-    flow.bits &= ~PROBING;
-    flow.timerAtMs = 0;
-    flow.retries = 0;
-    this.#armIdle(flow);
-  }
-
-  /** Nothing under way: keep-alive (RFC 1122 §4.2.3.6), with silence as the only evidence. */
-  #onIdle(flow: TcpFlow, nowMs: number): void {
-    if (flow.state !== ESTABLISHED) return;
-    const silent = nowMs - flow.lastHeardMs;
-    if (silent >= KEEP_ALIVE_IDLE + KEEP_ALIVE_TRIES * KEEP_ALIVE_INTERVAL) return this.#giveUp(flow);
-    if (silent >= KEEP_ALIVE_IDLE) this.#sender.probe(flow);
-    this.#armIdle(flow);
-  }
-
-  #armIdle(flow: TcpFlow): void {
-    const silent = this.#now - flow.lastHeardMs;
-    const wait = silent < KEEP_ALIVE_IDLE ? KEEP_ALIVE_IDLE - silent : KEEP_ALIVE_INTERVAL;
-    this.#wheel.schedule(flow.id, this.#now + wait);
-  }
-
-  /** Makes sure the wheel fires by `timerAtMs`; firing early is put right in #onTimer. */
-  #arm(flow: TcpFlow): void {
-    if (flow.timerAtMs < this.#wheel.deadline(flow.id)) this.#wheel.schedule(flow.id, flow.timerAtMs);
-  }
-
-  #giveUp(flow: TcpFlow): void {
-    this.#counters.count(TIMED_OUT_FLOWS);
-    this.abort(flow);
-  }
-
   // ---- opening and closing
-
-  #openFlow(path: Path, guestPort: number, remotePort: number, nowMs: number): TcpFlow | null {
-    const use = path.port === null ? undefined : this.#ports.get(path.port.id);
-    if (use !== undefined && (use.flows >= MAX_FLOWS_PER_PORT || use.halfOpen >= MAX_HALF_OPEN_PER_PORT)) {
-      this.#counters.count(REFUSED_PORT);
-      return null;
-    }
-    fillKey(this.#key, path, guestPort, remotePort);
-    const id = this.#table.insert(this.#key);
-    if (id < 0) {
-      this.#counters.count(REFUSED_FULL);
-      return null;
-    }
-    const flow = (this.#flows[id] ??= new TcpFlow());
-    flow.reset();
-    flow.copyFrom(path);
-    flow.id = id;
-    flow.guestPort = guestPort;
-    flow.remotePort = remotePort;
-    flow.openedMs = nowMs;
-    flow.lastHeardMs = nowMs;
-    flow.bits = HALF_OPEN;
-    if (path.port !== null) this.#count(flow, path.port);
-    this.#counters.count(OPENED);
-    return flow;
-  }
 
   /** Options of the guest's SYN or SYN-ACK, parsed into `$options`. */
   #takeOptions(flow: TcpFlow, v: DataView, l4: number): void {
@@ -629,10 +504,8 @@ export class TcpTranslator {
     flow.lastHeardMs = nowMs;
     flow.windowAck = ack;
     flow.bits |= HOST_READABLE;
-    flow.bits &= ~HALF_OPEN;
-    const use = this.#ports.get(flow.countedPort);
-    if (use !== undefined) use.halfOpen--;
-    this.#armIdle(flow);
+    this.#flows.markOpen(flow);
+    this.#timers.watchSilence(flow, nowMs);
   }
 
   /** The host's side could not be opened: the guest hears why, as promptly as we did. */
@@ -667,41 +540,33 @@ export class TcpTranslator {
   /** Both directions are closed and acknowledged. */
   #finishIfDone(flow: TcpFlow, nowMs: number): void {
     if (flow.state !== ESTABLISHED || !flow.has(FIN_TO_GUEST_ACKED) || !flow.has(HOST_SHUT)) return;
+    if (flow.has(GUEST_CLOSED_FIRST)) return this.#release(flow, false); // the guest waits
     this.#receiver.release(flow);
     this.#host.close(flow, false);
     flow.fd = -1;
     flow.state = TIME_WAIT;
     flow.timerAtMs = nowMs + TIME_WAIT_MS;
-    this.#wheel.schedule(flow.id, flow.timerAtMs);
+    this.#flows.schedule(flow, flow.timerAtMs);
+    this.#limitWaiting(flow);
+  }
+
+  /** More than MAX_TIME_WAIT conversations that are over: the oldest is forgotten early. */
+  #limitWaiting(flow: TcpFlow): void {
+    this.#waiting.push({ flow, untilMs: flow.timerAtMs });
+    while (this.#waiting.length > MAX_TIME_WAIT) {
+      const oldest = this.#waiting.shift()!;
+      // The record may serve another conversation by now: its deadline tells.
+      if (oldest.flow.state === TIME_WAIT && oldest.flow.timerAtMs === oldest.untilMs)
+        this.#release(oldest.flow, false);
+    }
   }
 
   /** Frees the record; `reset`: the host's peer sees RST, else FIN. */
   #release(flow: TcpFlow, reset: boolean): void {
-    this.#wheel.cancel(flow.id);
     this.#receiver.release(flow);
     if (flow.fd >= 0) this.#host.close(flow, reset);
     flow.fd = -1;
-    this.#uncount(flow);
-    flow.state = CLOSED;
-    flow.bits &= DIRTY; // still on the list of this wake-up
-    this.#table.delete(flow.id);
-  }
-
-  #count(flow: TcpFlow, port: GuestPort): void {
-    const use = this.#ports.get(port.id) ?? { flows: 0, halfOpen: 0 };
-    use.flows++;
-    if (flow.has(HALF_OPEN)) use.halfOpen++;
-    this.#ports.set(port.id, use);
-    flow.countedPort = port.id;
-  }
-
-  #uncount(flow: TcpFlow): void {
-    const use = this.#ports.get(flow.countedPort);
-    if (use === undefined) return;
-    use.flows--;
-    if (flow.has(HALF_OPEN)) use.halfOpen--;
-    if (use.flows === 0) this.#ports.delete(flow.countedPort);
-    flow.countedPort = -1;
+    this.#flows.free(flow);
   }
 
   #markAck(flow: TcpFlow): void {
