@@ -104,7 +104,7 @@ export class NetworkEngine {
     this.#random = random;
     const now = sys.monotonicMs();
     const own = mac(config.gatewayMac);
-    this.loop = new EventLoop(sys, this.counters);
+    this.loop = new EventLoop(sys, openEpoll(sys), this.counters);
     this.capabilities = { peekOffset: peekOffsetWorks(sys), ping: pingSocketWorks(sys), ipv6: config.ipv6 !== null };
     this.#output = new IpOutput(sys.arena, { mtu: config.mtu, macHi: own.hi, macLo: own.lo }, this.counters);
     this.#reassembler = new Reassembler(sys.arena, this.counters);
@@ -526,6 +526,14 @@ export class NetworkEngine {
       neighbor: host.gateway.neighbors.lookup(words[0]!, words[1]!, words[2]!, words[3]!),
     };
   }
+}
+
+function openEpoll(sys: Sys): number {
+  const epoll = sys.epollCreate();
+  if (epoll >= 0) return epoll;
+  throw new VmlanError('exhausted', `the engine cannot watch sockets: epoll_create1 says errno ${-epoll}`, {
+    hint: 'raise `ulimit -n`',
+  });
 }
 
 function codes4(errno: number): [number, number] {
