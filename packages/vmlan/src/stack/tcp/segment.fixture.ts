@@ -26,7 +26,7 @@ export interface Segment {
 }
 export type Said = Partial<Segment> & { readonly flags: number };
 /** A segment that the guest received, and when. */
-export type Heard = Omit<Segment, 'rawOptions'> & { readonly data: Uint8Array; readonly atMs: number };
+export type Heard = Omit<Segment, 'rawOptions' | 'data'> & { readonly data: Uint8Array; readonly atMs: number };
 
 type More = Partial<Segment>;
 const { SYN, ACK, FIN, RST, PSH } = tcp;
