@@ -60,7 +60,7 @@ export interface Sys {
     controlLen: number,
   ): void;
   setsockopt(fd: number, level: number, name: number, value: number): number;
-  /** The option's int value, or `-errno`. */
+  /** The option's int value, or `-errno`; not for options whose value may be negative (SO_PEEK_OFF). */
   getsockopt(fd: number, level: number, name: number): number;
   /** An option that is not an int: `len` bytes at `off`. */
   setsockoptBytes(fd: number, level: number, name: number, off: number, len: number): number;
