@@ -44,6 +44,9 @@ const DROP_MARTIAN = counter('drop_martian_destination');
 const DROP_GROUP = counter('drop_group_not_ours');
 const DROP_SERVICES_OFF = counter('drop_gateway_service_off');
 
+/** Last word of ff02::1:2 (RFC 8415 §7.1). */
+const ALL_DHCP_AGENTS = 0x0001_0002;
+
 export interface GatewayConfig {
   /** uint32; mask 0: the segment has no IPv4 of its own. */
   readonly address4: number;
@@ -151,54 +154,12 @@ export class Gateway {
     }
   }
 
-  /** Asks the segment who has an address: ARP request or neighbor solicitation. */
-  solicit(words: Int32Array): void {
-    const { view: v, frame, macHi, macLo } = this.output;
-    const path = this.#path;
-    path.segment = this.segment;
-    path.port = null;
-    if (words[2] === MAPPED && (words[0]! | words[1]!) === 0) {
-      const ip = words[3]! >>> 0;
-      vnetHdr.clear(v, frame - vnetHdr.LEN);
-      ethernet.emit(v, frame, 0xffff, 0xffff_ffff, macHi, macLo, ethernet.TYPE_ARP);
-      arp.emit(v, frame + ethernet.HEADER_LEN, arp.OP_REQUEST, macHi, macLo, this.config.address4, 0, 0, ip);
-      this.output.transmit(path, frame, ethernet.HEADER_LEN + arp.LEN);
-    } else {
-      this.#sendNeighborSolicit(path, words);
-    }
-  }
-
   poll(nowMs: number): void {
     this.neighbors.poll(nowMs);
   }
 
   pollAt(): number {
     return this.neighbors.pollAt();
-  }
-
-  // ---- ARP
-
-  #onArp(p: Packet, o: number, avail: number, nowMs: number): void {
-    const v = this.output.view;
-    if (!arp.check(v, o, avail)) return this.#counters.count(DROP_ARP);
-    const sender = arp.senderIp(v, o);
-    if (sender !== 0 && this.#onSegment(sender)) {
-      this.neighbors.learn(0, 0, MAPPED, sender, p.port!, arp.senderHi(v, o), arp.senderLo(v, o), nowMs);
-    }
-    const target = arp.targetIp(v, o);
-    if (arp.op(v, o) !== arp.OP_REQUEST || !this.owns(0, 0, MAPPED, target)) return;
-    const { frame, macHi, macLo } = this.output;
-    const toHi = arp.senderHi(v, o);
-    const toLo = arp.senderLo(v, o);
-    vnetHdr.clear(v, frame - vnetHdr.LEN);
-    ethernet.emit(v, frame, p.macHi, p.macLo, macHi, macLo, ethernet.TYPE_ARP);
-    arp.emit(v, frame + ethernet.HEADER_LEN, arp.OP_REPLY, macHi, macLo, target, toHi, toLo, sender);
-    this.output.transmit(p, frame, ethernet.HEADER_LEN + arp.LEN);
-  }
-
-  #onSegment(ip: number): boolean {
-    const { network4, mask4, address4 } = this.config;
-    return (ip & mask4) >>> 0 === network4 && ip !== address4;
   }
 
   // ---- IPv4
@@ -319,8 +280,8 @@ export class Gateway {
     if (p.family === 4) return p.remote3 >>> 28 !== 0xe;
     const { remote0, remote1, remote2, remote3 } = p;
     if (remote0 === (0xff02_0000 | 0) && remote1 === 0) {
-      if (remote2 === 0) return remote3 === 1 || remote3 === 2;
-      if (remote2 === 1) return remote3 === 2 || remote3 >>> 24 === 0xff;
+      if (remote2 === 0) return remote3 === 1 || remote3 === 2 || remote3 === ALL_DHCP_AGENTS;
+      if (remote2 === 1) return remote3 >>> 24 === 0xff;
     }
     return false;
   }
@@ -397,87 +358,6 @@ export class Gateway {
         if (this.#ndVerdict(p) === 0) this.#services.onRouterSolicit(p, nowMs);
         return;
     }
-  }
-
-  // ---- Neighbor Discovery (RFC 4861 §7.2)
-
-  #ndVerdict(p: Packet): number {
-    const verdict = ndp.check(this.output.view, p.ip, p.l4, p.l4Len);
-    if (verdict !== 0) this.#counters.count(DROP_ICMP[verdict]!);
-    return verdict;
-  }
-
-  #onNeighborSolicit(p: Packet, nowMs: number): void {
-    const v = this.output.view;
-    if (this.#ndVerdict(p) !== 0) return;
-    const t0 = ndp.target0(v, p.l4);
-    const t1 = ndp.target1(v, p.l4);
-    const t2 = ndp.target2(v, p.l4);
-    const t3 = ndp.target3(v, p.l4);
-    const probing = (p.guest0 | p.guest1 | p.guest2 | p.guest3) === 0; // duplicate address detection
-    const ours = this.owns(t0, t1, t2, t3);
-    if (!probing) this.#learnFrom(p, ndp.OPTION_SOURCE_LINK_LAYER, nowMs);
-    // Who probes for an address is about to use it (RFC 4862 §5.4): known a second before its first packet.
-    else if (!ours) this.neighbors.learn(t0, t1, t2, t3, p.port!, p.macHi, p.macLo, nowMs);
-    if (!ours) return;
-    const path = this.#path;
-    path.copyFrom(p);
-    path.setRemote(t0, t1, t2, t3);
-    let flags = ndp.NA_ROUTER | ndp.NA_OVERRIDE | ndp.NA_SOLICITED;
-    if (probing) {
-      // RFC 4862 §5.4.4: somebody else wants our address; everybody hears that it is taken.
-      path.setGuest(0xff02_0000, 0, 0, 1);
-      path.macHi = 0x3333;
-      path.macLo = 1;
-      path.port = null;
-      flags = ndp.NA_ROUTER | ndp.NA_OVERRIDE;
-    }
-    const o = this.output.l4(6);
-    const len = ndp.emitNeighborAdvert(v, o, flags, t0, t1, t2, t3, this.output.macHi, this.output.macLo);
-    this.#sendIcmpv6(path, o, len, ndp.HOP_LIMIT);
-  }
-
-  #onNeighborAdvert(p: Packet, nowMs: number): void {
-    const v = this.output.view;
-    if (this.#ndVerdict(p) !== 0) return;
-    const option = ndp.findLinkLayer(v, p.l4, p.l4Len, ndp.OPTION_TARGET_LINK_LAYER);
-    const macHi = option < 0 ? p.macHi : ndp.linkLayerHi(v, option);
-    const macLo = option < 0 ? p.macLo : ndp.linkLayerLo(v, option);
-    const t0 = ndp.target0(v, p.l4);
-    if (this.owns(t0, ndp.target1(v, p.l4), ndp.target2(v, p.l4), ndp.target3(v, p.l4))) return;
-    this.neighbors.learn(
-      t0,
-      ndp.target1(v, p.l4),
-      ndp.target2(v, p.l4),
-      ndp.target3(v, p.l4),
-      p.port!,
-      macHi,
-      macLo,
-      nowMs,
-    );
-  }
-
-  #learnFrom(p: Packet, kind: number, nowMs: number): void {
-    const v = this.output.view;
-    const option = ndp.findLinkLayer(v, p.l4, p.l4Len, kind);
-    if (option < 0) return;
-    const macHi = ndp.linkLayerHi(v, option);
-    this.neighbors.learn(p.guest0, p.guest1, p.guest2, p.guest3, p.port!, macHi, ndp.linkLayerLo(v, option), nowMs);
-  }
-
-  /** RFC 4861 §7.2.2: to the solicited-node group of the target. */
-  #sendNeighborSolicit(path: Path, words: Int32Array): void {
-    const { view: v, macHi, macLo } = this.output;
-    const { linkLocal } = this.config;
-    path.family = 6;
-    path.macHi = 0x3333;
-    path.macLo = (0xff00_0000 | (words[3]! & 0xff_ffff)) >>> 0;
-    path.setGuest(0xff02_0000, 0, 1, 0xff00_0000 | (words[3]! & 0xff_ffff));
-    path.setRemote(linkLocal[0]!, linkLocal[1]!, linkLocal[2]!, linkLocal[3]!);
-    const o = this.output.l4(6);
-    const [t0, t1, t2, t3] = [words[0]! >>> 0, words[1]! >>> 0, words[2]! >>> 0, words[3]! >>> 0];
-    const len = ndp.emitNeighborSolicit(v, o, t0, t1, t2, t3, macHi, macLo);
-    this.#sendIcmpv6(path, o, len, ndp.HOP_LIMIT);
   }
 
   /** An ICMPv6 message of the gateway (router advertisement) that someone else composed, checksum zero. */
