@@ -10,8 +10,6 @@
  *                                                            └─ TCP ── forwarding
  */
 import { type Counters, counter } from '../core/counters.ts';
-import * as address from '../wire/address.ts';
-import * as arp from '../wire/arp.ts';
 import { VALID, fold, sum } from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv4 from '../wire/icmpv4.ts';
@@ -19,16 +17,17 @@ import * as icmpv6 from '../wire/icmpv6.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { $upper } from '../wire/ipv6.ts';
-import * as ndp from '../wire/ndp.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import { VERDICT_NAMES } from '../wire/verdict.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { Icmp, type Unreachable } from './icmp.ts';
 import { type IpOutput, pseudoToGuest } from './ip-output.ts';
-import { NeighborTable } from './neighbor.ts';
+import { GatewayAddresses, type GatewayConfig } from './gateway-addresses.ts';
+import { NeighborDiscovery } from './neighbor-discovery.ts';
+import type { NeighborTable } from './neighbor.ts';
 import { Packet } from './packet.ts';
-import { type GuestPort, MAPPED, Path, type SegmentOutput } from './path.ts';
+import { type GuestPort, MAPPED, type Path, type SegmentOutput } from './path.ts';
 import type { Reassembler } from './reassembly.ts';
 
 const NAMES = VERDICT_NAMES.map((name) => name.replaceAll('-', '_'));
@@ -37,29 +36,13 @@ const DROP_IPV6 = NAMES.map((name) => counter(`drop_ipv6_${name}`));
 const DROP_TCP = NAMES.map((name) => counter(`drop_tcp_${name}`));
 const DROP_UDP = NAMES.map((name) => counter(`drop_udp_${name}`));
 const DROP_ICMP = NAMES.map((name) => counter(`drop_icmp_${name}`));
-const DROP_ARP = counter('drop_arp_malformed');
 const DROP_ETHERTYPE = counter('drop_ethertype');
 const DROP_SOURCE = counter('drop_source_not_on_segment');
 const DROP_MARTIAN = counter('drop_martian_destination');
 const DROP_GROUP = counter('drop_group_not_ours');
 const DROP_SERVICES_OFF = counter('drop_gateway_service_off');
 
-/** Last word of ff02::1:2 (RFC 8415 §7.1). */
-const ALL_DHCP_AGENTS = 0x0001_0002;
-
-export interface GatewayConfig {
-  /** uint32; mask 0: the segment has no IPv4 of its own. */
-  readonly address4: number;
-  readonly network4: number;
-  readonly mask4: number;
-  /** Second address that only DNS uses (mode user), or 0. */
-  readonly dns4: number;
-  /** Words of the gateway's ULA, or null without IPv6. */
-  readonly address6: Uint32Array | null;
-  readonly linkLocal: Uint32Array;
-  /** Only ARP and DHCP: an isolated segment has addresses but nobody to talk to. */
-  readonly addressesOnly: boolean;
-}
+const LIMITED_BROADCAST = 0xffff_ffff;
 
 /** UDP services of the gateway: DHCP, DHCPv6, DNS. */
 export interface LocalServices {
@@ -82,12 +65,13 @@ export class Gateway {
   readonly output: IpOutput;
   readonly icmp: Icmp;
   readonly neighbors: NeighborTable;
+  readonly #addresses: GatewayAddresses;
+  readonly #discovery: NeighborDiscovery;
   readonly #reassembler: Reassembler;
   readonly #services: LocalServices;
   readonly #forwarding: Forwarding;
   readonly #counters: Counters;
   readonly #packet = new Packet();
-  readonly #path = new Path();
 
   constructor(
     segment: SegmentOutput,
@@ -102,7 +86,9 @@ export class Gateway {
     this.config = config;
     this.output = output;
     this.icmp = new Icmp(output, counters);
-    this.neighbors = new NeighborTable((words) => this.solicit(words), counters);
+    this.#addresses = new GatewayAddresses(config);
+    this.#discovery = new NeighborDiscovery(segment, this.#addresses, output, counters);
+    this.neighbors = this.#discovery.table;
     this.#reassembler = reassembler;
     this.#services = services;
     this.#forwarding = forwarding;
@@ -127,20 +113,10 @@ export class Gateway {
       case ethernet.TYPE_IPV6:
         return this.#onIpv6(p, l3, avail, nowMs);
       case ethernet.TYPE_ARP:
-        return this.#onArp(p, l3, avail, nowMs);
+        return this.#discovery.onArp(p, l3, avail, nowMs);
       default:
         return this.#counters.count(DROP_ETHERTYPE);
     }
-  }
-
-  /** Whether an address (mapped words) is one of the gateway's. */
-  owns(w0: number, w1: number, w2: number, w3: number): boolean {
-    const { address4, dns4, address6, linkLocal } = this.config;
-    if ((w0 | w1) === 0 && w2 === MAPPED) {
-      const ip = w3 >>> 0;
-      return ip !== 0 && (ip === address4 || ip === dns4);
-    }
-    return (address6 !== null && equals(address6, w0, w1, w2, w3)) || equals(linkLocal, w0, w1, w2, w3);
   }
 
   /** Tells the guest why its packet did not get through, in the gateway's name. */
@@ -183,7 +159,9 @@ export class Gateway {
     p.hopLimit = ipv4.ttl(v, ip);
     p.l4 = ipv4.payload(v, ip);
     p.l4Len = ipv4.payloadLen(v, ip);
-    if (src === 0 ? p.protocol !== ipv4.PROTO_UDP : !this.#onSegment(src)) return this.#counters.count(DROP_SOURCE);
+    // DHCP of a guest that has no address yet, or one of the network it comes from.
+    const mayBeDhcp = p.protocol === ipv4.PROTO_UDP && (src === 0 || dst === LIMITED_BROADCAST);
+    if (!mayBeDhcp && !this.#addresses.isNeighbor4(src)) return this.#counters.count(DROP_SOURCE);
     if (ipv4.isFragment(v, ip)) {
       const at = ipv4.fragmentOffset(v, ip);
       const more = ipv4.moreFragments(v, ip);
@@ -208,7 +186,7 @@ export class Gateway {
     p.hopLimit = ipv6.hopLimit(v, ip);
     p.l4 = $upper.offset;
     p.l4Len = $upper.length;
-    if (this.config.address6 === null || !this.#sourceFits6(p)) return this.#counters.count(DROP_SOURCE);
+    if (!this.#addresses.sourceFits6(p, p.protocol === ipv4.PROTO_ICMPV6)) return this.#counters.count(DROP_SOURCE);
     if ($upper.isFragment) {
       const o = $upper.fragment;
       const at = ipv6.fragmentOffset(v, o);
@@ -216,14 +194,6 @@ export class Gateway {
       return this.#onFragment(p, v.getUint32(o + 4), $upper.protocol, p.l4, p.l4Len, at, more, nowMs);
     }
     this.#onIp(p, nowMs);
-  }
-
-  /** Unspecified (ND only), link-local, or of our /64. */
-  #sourceFits6(p: Packet): boolean {
-    const { address6 } = this.config;
-    if (p.guest0 === (address6![0]! | 0) && p.guest1 === (address6![1]! | 0)) return true;
-    if ((p.guest0 | p.guest1 | p.guest2 | p.guest3) === 0) return p.protocol === ipv4.PROTO_ICMPV6;
-    return address.isLinkLocal6(p.guest0 >>> 0, p.guest1 >>> 0, p.guest2 >>> 0, p.guest3 >>> 0);
   }
 
   // ---- both
@@ -243,13 +213,13 @@ export class Gateway {
   }
 
   #onIp(p: Packet, nowMs: number): void {
-    const toGateway = this.owns(p.remote0, p.remote1, p.remote2, p.remote3);
-    const group = this.#isGroup(p);
-    if (group && !this.#ourGroup(p)) return this.#counters.count(DROP_GROUP);
+    const toGateway = this.#addresses.owns(p.remote0, p.remote1, p.remote2, p.remote3);
+    const group = this.#addresses.isGroup(p);
+    if (group && !this.#addresses.isOurGroup(p)) return this.#counters.count(DROP_GROUP);
     p.group ||= group;
     if (!toGateway && !group) {
       // An IP packet in a broadcast frame is not to be forwarded (RFC 1122 §3.3.6).
-      if (p.group || this.#martian(p)) return this.#counters.count(DROP_MARTIAN);
+      if (p.group || this.#addresses.isMartian(p)) return this.#counters.count(DROP_MARTIAN);
       if (this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
       if (p.hopLimit <= 1) return this.reject(p, 'hop-limit', nowMs);
     }
@@ -268,38 +238,6 @@ export class Gateway {
     if (!this.config.addressesOnly) this.reject(p, 'protocol', nowMs);
   }
 
-  #isGroup(p: Packet): boolean {
-    if (p.family === 6) return p.remote0 >>> 24 === 0xff;
-    const dst = p.remote3 >>> 0;
-    const { network4, mask4 } = this.config;
-    return dst === 0xffff_ffff || dst >>> 28 === 0xe || (mask4 !== 0 && dst === (network4 | ~mask4) >>> 0);
-  }
-
-  /** Groups whose traffic the gateway takes: broadcast; all nodes, all routers, DHCP agents, our solicited nodes. */
-  #ourGroup(p: Packet): boolean {
-    if (p.family === 4) return p.remote3 >>> 28 !== 0xe;
-    const { remote0, remote1, remote2, remote3 } = p;
-    if (remote0 === (0xff02_0000 | 0) && remote1 === 0) {
-      if (remote2 === 0) return remote3 === 1 || remote3 === 2 || remote3 === ALL_DHCP_AGENTS;
-      if (remote2 === 1) return remote3 >>> 24 === 0xff;
-    }
-    return false;
-  }
-
-  /** Destinations that lie on this segment or nowhere: never forwarded (RFC 1812 §5.3.7). */
-  #martian(p: Packet): boolean {
-    if (p.family === 6) {
-      const w0 = p.remote0 >>> 0;
-      const address6 = this.config.address6!;
-      if (w0 === address6[0] && p.remote1 >>> 0 === address6[1]) return true; // a neighbor: the switch carries it
-      if ((p.remote0 | p.remote1) === 0) return true; // ::, ::1, IPv4-mapped and -compatible
-      return address.isLinkLocal6(w0, p.remote1 >>> 0, p.remote2 >>> 0, p.remote3 >>> 0);
-    }
-    const dst = p.remote3 >>> 0;
-    if (dst >>> 24 === 0 || dst >>> 24 === 127 || dst >>> 28 === 0xf) return true;
-    return this.config.mask4 !== 0 && (dst & this.config.mask4) >>> 0 === this.config.network4;
-  }
-
   #onTcp(p: Packet, nowMs: number): void {
     const pseudo = p.trusted ? tcp.UNVERIFIED : this.#pseudo(p);
     const verdict = tcp.check(this.output.view, p.l4, p.l4Len, pseudo);
@@ -313,7 +251,7 @@ export class Gateway {
     const pseudo = p.trusted ? udp.UNVERIFIED : this.#pseudo(p);
     const verdict = udp.check(v, p.l4, p.l4Len, pseudo, p.family === 4);
     if (verdict !== 0) return this.#counters.count(DROP_UDP[verdict]!);
-    const toGateway = p.group || this.owns(p.remote0, p.remote1, p.remote2, p.remote3);
+    const toGateway = p.group || this.#addresses.owns(p.remote0, p.remote1, p.remote2, p.remote3);
     if (toGateway) {
       const data = p.l4 + udp.HEADER_LEN;
       const len = udp.payloadLen(v, p.l4);
@@ -351,11 +289,11 @@ export class Gateway {
         if (!p.group) this.#forwarding.onEcho(p, nowMs);
         return;
       case icmpv6.TYPE_NEIGHBOR_SOLICIT:
-        return this.#onNeighborSolicit(p, nowMs);
+        return this.#discovery.onSolicit(p, nowMs);
       case icmpv6.TYPE_NEIGHBOR_ADVERT:
-        return this.#onNeighborAdvert(p, nowMs);
+        return this.#discovery.onAdvert(p, nowMs);
       case icmpv6.TYPE_ROUTER_SOLICIT:
-        if (this.#ndVerdict(p) === 0) this.#services.onRouterSolicit(p, nowMs);
+        if (this.#discovery.isValid(p)) this.#services.onRouterSolicit(p, nowMs);
         return;
     }
   }
@@ -364,12 +302,7 @@ export class Gateway {
   sendIcmpv6(path: Path, message: Uint8Array): void {
     const o = this.output.l4(6);
     this.output.u8.set(message, o);
-    this.#sendIcmpv6(path, o, message.length, ndp.HOP_LIMIT);
-  }
-
-  #sendIcmpv6(path: Path, o: number, len: number, hopLimit: number): void {
-    icmpv6.setChecksum(this.output.view, o, len, pseudoToGuest(path, ipv4.PROTO_ICMPV6, 0));
-    this.output.send(path, ipv4.PROTO_ICMPV6, hopLimit, len);
+    this.#discovery.send(path, o, message.length);
   }
 
   /** A UDP datagram of a local service: the payload is copied. */
@@ -378,6 +311,3 @@ export class Gateway {
     this.output.sendUdp(path, srcPort, dstPort, payload.length);
   }
 }
-
-const equals = (a: Uint32Array, w0: number, w1: number, w2: number, w3: number): boolean =>
-  a[3] === w3 >>> 0 && a[2] === w2 >>> 0 && a[1] === w1 >>> 0 && a[0] === w0 >>> 0;

@@ -14,7 +14,14 @@ const TRANSPORT_LEN = 8;
 const HOP_LIMIT = 64;
 
 /** `first` and `second` are the first eight bytes of the transport header, as two 32-bit words. */
-export function quote(output: IpOutput, icmp: Icmp, path: Path, protocol: number, first: number, second: number): number {
+export function quote(
+  output: IpOutput,
+  icmp: Icmp,
+  path: Path,
+  protocol: number,
+  first: number,
+  second: number,
+): number {
   const v = output.view;
   const o = icmp.quoteOffset(path.family);
   const { guest0, guest1, guest2, guest3, remote0, remote1, remote2, remote3 } = path;

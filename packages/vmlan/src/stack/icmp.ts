@@ -127,7 +127,9 @@ export class Icmp {
 
   mayAnswer(packet: Packet): boolean {
     if (packet.group) return false;
-    if (packet.family === 4 ? packet.guest3 === 0 : (packet.guest0 | packet.guest1 | packet.guest2 | packet.guest3) === 0) {
+    if (
+      packet.family === 4 ? packet.guest3 === 0 : (packet.guest0 | packet.guest1 | packet.guest2 | packet.guest3) === 0
+    ) {
       return false;
     }
     const { view: v } = this.#output;
@@ -136,4 +138,3 @@ export class Icmp {
     return true;
   }
 }
-

@@ -54,7 +54,16 @@ export class NeighborTable {
   }
 
   /** A guest says (or shows) that it has this address. */
-  learn(w0: number, w1: number, w2: number, w3: number, port: GuestPort, macHi: number, macLo: number, nowMs: number): void {
+  learn(
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    port: GuestPort,
+    macHi: number,
+    macLo: number,
+    nowMs: number,
+  ): void {
     const key = keyOf(w0, w1, w2, w3);
     const known = this.#entries.get(key);
     if (known === undefined || known.port !== port || known.macHi !== macHi || known.macLo !== macLo) {

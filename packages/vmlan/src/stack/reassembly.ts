@@ -2,8 +2,9 @@
  * IPv4 and IPv6 fragments back into packets (RFC 791 §3.2, RFC 8200 §4.5, RFC 5722, RFC 8900).
  *
  * Zone: packet.  MAX_CONTEXTS datagrams at a time, MAX_PER_PORT of one guest, TIMEOUT_MS each; when a guest has too many,
- * its oldest goes.  Overlapping fragments condemn the datagram, in both families: nobody honest sends them.  A finished
- * packet lies in the context's buffer as a whole frame with headroom and is borrowed until the next fragment.
+ * its oldest goes.  A fragment that the network has doubled is ignored; any other overlap condemns the datagram, in both
+ * families: nobody honest sends it.  A finished packet lies in the context's buffer as a whole frame with headroom and is
+ * borrowed until the next fragment.
  */
 import type { Arena } from '../core/arena.ts';
 import { type Counters, counter } from '../core/counters.ts';
@@ -37,6 +38,7 @@ class Context {
   readonly addresses: Int32Array = new Int32Array(8);
   deadlineMs = 0;
   received = 0; // bytes of data
+  highest = 0; // end of the data that reaches furthest
   total = -1; // bytes of data, known once the last fragment is here
 
   constructor(frame: number) {
@@ -81,15 +83,23 @@ export class Reassembler {
       return this.#condemn(context, DROP_TOO_LONG);
     }
     if (!more) {
-      if (context.total >= 0 && context.total !== end) return this.#condemn(context, DROP_OVERLAP);
+      // Two ends, or data behind the end: counting bytes would take the hole that such data leaves for filled.
+      const contradicts = context.highest > end || (context.total >= 0 && context.total !== end);
+      if (contradicts) return this.#condemn(context, DROP_OVERLAP);
       context.total = end;
     }
-    if (!this.#mark(context, at, end)) return this.#condemn(context, DROP_OVERLAP);
-    const data = context.frame + ethernet.HEADER_LEN + this.#headerLen(context);
-    this.#u8.copyWithin(data + at, dataOff, dataOff + dataLen);
+    const data = context.frame + ethernet.HEADER_LEN + this.#headerLen(context) + at;
+    const known = this.#countSeen(context, at, end);
+    if (known > 0) {
+      // RFC 8200 §4.5: an exact duplicate may be dropped alone.
+      const doubled = known === unitsOf(at, end) && this.#same(data, dataOff, dataLen);
+      return doubled ? -1 : this.#condemn(context, DROP_OVERLAP);
+    }
+    this.#mark(context, at, end);
+    this.#u8.copyWithin(data, dataOff, dataOff + dataLen);
     context.received += dataLen;
-    if (context.total < 0 || context.received < context.total) return -1;
-    if (context.received > context.total) return this.#condemn(context, DROP_OVERLAP);
+    if (end > context.highest) context.highest = end;
+    if (context.received !== context.total) return -1;
     return this.#finish(context, packet);
   }
 
@@ -143,6 +153,7 @@ export class Reassembler {
     context.addresses[7] = packet.remote3;
     context.deadlineMs = nowMs + TIMEOUT_MS;
     context.received = 0;
+    context.highest = 0;
     context.total = -1;
     context.seen.fill(0);
     return context;
@@ -182,14 +193,21 @@ export class Reassembler {
     return context;
   }
 
-  /** Marks the 8-byte units of [at, end); false when one was there already. */
-  #mark(context: Context, at: number, end: number): boolean {
-    const { seen } = context;
+  /** How many of the 8-byte units of [at, end) have been received. */
+  #countSeen(context: Context, at: number, end: number): number {
+    let count = 0;
     for (let unit = at >>> 3; unit < (end + 7) >>> 3; unit++) {
-      const bit = 1 << (unit & 7);
-      if ((seen[unit >>> 3]! & bit) !== 0) return false;
-      seen[unit >>> 3]! |= bit;
+      if ((context.seen[unit >>> 3]! & (1 << (unit & 7))) !== 0) count++;
     }
+    return count;
+  }
+
+  #mark(context: Context, at: number, end: number): void {
+    for (let unit = at >>> 3; unit < (end + 7) >>> 3; unit++) context.seen[unit >>> 3]! |= 1 << (unit & 7);
+  }
+
+  #same(a: number, b: number, len: number): boolean {
+    for (let i = 0; i < len; i++) if (this.#u8[a + i] !== this.#u8[b + i]) return false;
     return true;
   }
 
@@ -220,6 +238,8 @@ export class Reassembler {
     return -1;
   }
 }
+
+const unitsOf = (at: number, end: number): number => ((end + 7) >>> 3) - (at >>> 3);
 
 function sameAddresses(a: Int32Array, p: Packet): boolean {
   return (
