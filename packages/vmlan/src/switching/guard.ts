@@ -27,6 +27,7 @@ export const BAD_HEADERS: number = counter('drop_ipv6_hidden_headers');
 export const FRAGMENTED_ND: number = counter('drop_fragmented_nd');
 
 const MAPPED = 0xffff; // third word of ::ffff:a.b.c.d
+const LIMITED_BROADCAST = 0xffff_ffff;
 const DHCP_SERVER_PORT = 67;
 const DHCPV6_SERVER_PORT = 547;
 const LINK_LOCAL = 0xfe80_0000; // /10
@@ -69,11 +70,14 @@ export class Guard {
 
   #checkIpv4(v: DataView, ip: number, avail: number, port: Port, nowMs: number): number {
     const src = ipv4.src(v, ip);
-    if (src !== 0 && !this.#mayUse4(src, port, nowMs)) return SPOOFED_IPV4;
     const header = ipv4.headerLen(v, ip);
-    if (ipv4.protocol(v, ip) !== ipv4.PROTO_UDP || avail < header + udp.HEADER_LEN) return PASS;
-    if (ipv4.fragmentOffset(v, ip) !== 0) return PASS;
-    return udp.srcPort(v, ip + header) === DHCP_SERVER_PORT ? ROGUE_DHCP : PASS;
+    const isUdp = ipv4.protocol(v, ip) === ipv4.PROTO_UDP && avail >= header + udp.HEADER_LEN;
+    const o = isUdp && ipv4.fragmentOffset(v, ip) === 0 ? ip + header : -1;
+    if (o >= 0 && udp.srcPort(v, o) === DHCP_SERVER_PORT) return ROGUE_DHCP;
+    if (src === 0 || this.#mayUse4(src, port, nowMs)) return PASS;
+    // RFC 2131 §4.3.2: a guest from elsewhere asks with the address it has there, and shall hear that it is wrong here.
+    const asksForLease = o >= 0 && ipv4.dst(v, ip) === LIMITED_BROADCAST && udp.dstPort(v, o) === DHCP_SERVER_PORT;
+    return asksForLease ? PASS : SPOOFED_IPV4;
   }
 
   #checkArp(v: DataView, o: number, port: Port, nowMs: number): number {
