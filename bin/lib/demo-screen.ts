@@ -17,6 +17,8 @@ export class Screen {
   readonly #out = process.stdout;
   readonly #live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
   failures = 0;
+  /** Set when the demo is being ended: what fails then fails for that reason. */
+  silent = false;
 
   heading(text: string): void {
     this.#out.write(`${styleText('bold', text, { stream: this.#out })}\n\n`);
@@ -44,6 +46,7 @@ export class Screen {
     } catch (error) {
       stop();
       this.failures++;
+      if (this.silent) return undefined;
       this.#line('red', '✗', title, started);
       const message =
         error instanceof Error

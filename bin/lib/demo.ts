@@ -9,7 +9,7 @@
  *
  * Zone: control. Needs no root; started by root, vmlan's network process gives its privileges up, which is shown.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import type { GuestView, NetworkView } from '../../packages/vmlan/src/model/api.
 import { within } from '../../packages/vmlan/test/support/deadline.ts';
 import { GuestAgent } from '../../packages/vmlan/test/support/guest-agent.ts';
 import { guestImage, type GuestImage } from '../../packages/vmlan/test/support/guest-image.ts';
+import { endProcesses } from '../../packages/vmlan/test/support/process.ts';
 import { agentArgs, kernelCommandLine } from '../../packages/vmlan/test/support/qemu-guest.ts';
 import { Vmlan } from '../../packages/vmlan/test/support/vmlan.ts';
 import { Screen, type Progress } from './demo-screen.ts';
@@ -33,7 +34,6 @@ type GuestName = (typeof GUESTS)[number];
 interface Machine {
   readonly name: GuestName;
   readonly agent: GuestAgent;
-  readonly pid: number;
   readonly ip: string;
 }
 
@@ -77,18 +77,17 @@ async function freePort(): Promise<number> {
 
 async function boot(vmlan: Vmlan, name: GuestName, image: GuestImage, progress: Progress): Promise<Machine> {
   const socket = agentSocket(vmlan, name);
-  const machine = await vmlan.json<{ pid: number; ip: string | null }>(
+  const machine = await vmlan.json<{ ip: string | null }>(
     ...['run', name, '--network', NETWORK, '--detach', '--timeout', String(BOOT_SECONDS)],
     ...['--memory', '128M', '--kernel', image.kernel, '--initrd', image.initrd],
     ...['--append', `${kernelCommandLine({ name })} guest.http=80`],
     ...['--', ...agentArgs(socket)],
   );
-  vmlan.adopt(machine.pid);
   progress(`${name} runs`);
   const agent = await GuestAgent.connect(socket);
   const lease = await agent.waitLease(BOOT_SECONDS * 1000);
   if (lease.ip !== machine.ip) throw new Error(`${name} says ${lease.ip}, vmlan says ${machine.ip ?? 'nothing'}`);
-  return { name, agent, pid: machine.pid, ip: lease.ip };
+  return { name, agent, ip: lease.ip };
 }
 
 async function start(screen: Screen, vmlan: Vmlan): Promise<NetworkView> {
@@ -99,7 +98,8 @@ async function start(screen: Screen, vmlan: Vmlan): Promise<NetworkView> {
         await vmlan.ok('up');
         const { networks } = await vmlan.status();
         const found = networks.find(({ name }) => name === NETWORK);
-        if (found === undefined || found.state !== 'running') throw new Error(`network ${NETWORK} does not run`);
+        if (found?.state !== 'running')
+          throw new Error(`network ${NETWORK} does not run: ${found?.problem?.detail ?? 'it is not known'}`);
         return found;
       },
       ({ name, subnet, subnet6 }) => `network ${name}, ${subnet ?? ''} and ${subnet6 ?? 'no IPv6'}`,
@@ -190,17 +190,6 @@ async function fromTheHost(screen: Screen, vmlan: Vmlan): Promise<number | undef
   );
 }
 
-function table(guests: readonly GuestView[]): string {
-  const rows = guests.flatMap(({ name, nics }) =>
-    nics.map((nic) => [name, nic.address4[0] ?? '', nic.address6[0] ?? '', nic.mac ?? '', nic.network, nic.state]),
-  );
-  const lines = [['NAME', 'IP', 'IPV6', 'MAC', 'NETWORK', 'STATE'], ...rows];
-  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
-  return lines
-    .map((line) => ` ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd())
-    .join('\n');
-}
-
 async function show(screen: Screen, vmlan: Vmlan): Promise<{ port: number | undefined }> {
   const image = must(
     await screen.step(
@@ -225,14 +214,17 @@ async function show(screen: Screen, vmlan: Vmlan): Promise<{ port: number | unde
   const port = await fromTheHost(screen, vmlan);
   for (const { agent } of machines) agent.close();
   screen.text('\n');
-  const guests = must(
-    await screen.step(
-      'vmlan knows both guests',
-      () => vmlan.json<GuestView[]>('list'),
-      (list) => `${list.length} guests`,
-    ),
+  const summary = await screen.step(
+    'vmlan lists both guests as connected',
+    async () => {
+      const guests = await vmlan.json<GuestView[]>('list');
+      const connected = guests.filter(({ nics }) => nics.every(({ state }) => state === 'connected'));
+      expect('guests', connected.map(({ name }) => name).join(' '), 'alice.*bob');
+      return vmlan.ok('list');
+    },
+    () => '',
   );
-  screen.text(`\n${table(guests)}\n\n`);
+  screen.text(`\n${must(summary)}\n`);
   return { port };
 }
 
@@ -265,8 +257,11 @@ async function perform(keep: boolean): Promise<number> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= vmlan.close());
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
+      if (closing !== undefined) return;
       screen.text('\ninterrupted; cleaning up ...\n');
+      screen.silent = true;
+      endProcesses();
       void close().finally(() => process.exit(INTERRUPTED_EXIT_CODE));
     });
   }
@@ -305,10 +300,7 @@ async function runInGuest(folder: string, name: string, command: readonly string
 }
 
 async function stopKept(folder: string): Promise<number> {
-  const machines = join(folder, 'run', 'machines');
-  const pidFiles = existsSync(machines) ? readdirSync(machines).filter((name) => name.endsWith('.pid')) : [];
-  await using vmlan = Vmlan.adoptFolder(folder);
-  for (const name of pidFiles) vmlan.adopt(Number(readFileSync(join(machines, name), 'utf8')));
+  await using _vmlan = Vmlan.adoptFolder(folder);
   return 0;
 }
 

@@ -24,17 +24,25 @@ export interface GuestImage {
 const exec = promisify(execFile);
 const HERE = import.meta.dirname;
 const CHECKOUT = join(HERE, '../../../..');
+/** The checkout's own, or the user's when the checkout belongs to somebody else. */
+const CACHES = [
+  join(CHECKOUT, '.cache'),
+  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'vmlan'),
+].map((base) => join(base, 'guest'));
 const RECIPE = ['guest-image.ts', 'cpio.ts', 'kernel-modules.ts', 'guest/init', 'guest/dhcp-event', 'guest/agent'];
 const DRIVERS = ['virtio_pci', 'virtio_net', 'virtio_rng', 'virtio_console', 'af_packet', 'ipv6'];
 const FOLDERS = ['bin', 'dev', 'etc', 'modules', 'proc', 'root', 'run', 'sys', 'tmp', 'var', 'var/www'];
 
 /** Builds the image unless it is there. Two builders at once do the work twice, and either result is good. */
 export async function guestImage(progress: (line: string) => void = () => undefined): Promise<GuestImage> {
-  const cache = await cacheFolder();
-  const folder = join(cache, await recipeHash());
-  const image: GuestImage = { kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd') };
-  if (existsSync(image.initrd)) return image;
-
+  const hash = await recipeHash();
+  for (const cache of CACHES) {
+    const image = imageIn(join(cache, hash));
+    if (existsSync(image.initrd)) return image;
+  }
+  const cache = await writableCache();
+  const folder = join(cache, hash);
+  const image = imageIn(folder);
   const work = await mkdtemp(join(cache, 'work-'));
   try {
     const packages = await fetchPackages(join(cache, 'packages'), work, progress);
@@ -58,12 +66,10 @@ async function nameLatest(cache: string, folder: string, work: string): Promise<
   }
 }
 
-/** The checkout's own cache, or the user's when the checkout belongs to somebody else. */
-async function cacheFolder(): Promise<string> {
-  const own = join(CHECKOUT, '.cache');
-  const users = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'vmlan');
-  for (const base of [own, users]) {
-    const folder = join(base, 'guest');
+const imageIn = (folder: string): GuestImage => ({ kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd') });
+
+async function writableCache(): Promise<string> {
+  for (const folder of CACHES) {
     const writable = await mkdir(folder, { recursive: true })
       .then(() => access(folder, constants.W_OK))
       .then(
@@ -72,7 +78,7 @@ async function cacheFolder(): Promise<string> {
       );
     if (writable) return folder;
   }
-  throw new Error(`no folder to keep the guest image in: neither ${own} nor ${users} is writable`);
+  throw new Error(`no folder to keep the guest image in: none of ${CACHES.join(', ')} is writable`);
 }
 
 async function recipeHash(): Promise<string> {

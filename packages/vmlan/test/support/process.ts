@@ -6,6 +6,7 @@
  * Zone: control.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { within } from './deadline.ts';
 
@@ -43,12 +44,18 @@ function rememberGroup(pid: number): void {
   groups.add(pid);
   if (guarded) return;
   guarded = true;
-  process.on('exit', killAll);
-  process.once('SIGTERM', () => process.exit(143));
-  process.once('SIGINT', () => process.exit(130));
+  process.on('exit', endProcesses);
+  for (const [signal, exitCode] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const) {
+    // A program with a handler of its own ends in its own way.
+    process.once(signal, () => process.listenerCount(signal) === 0 && process.exit(exitCode));
+  }
 }
 
-function killAll(): void {
+/** Kills every process started here that still runs, with its group. */
+export function endProcesses(): void {
   for (const pid of groups) killGroup(pid, 'SIGKILL');
 }
 
@@ -113,6 +120,11 @@ export class Process implements AsyncDisposable {
 
   get stderr(): string {
     return this.#stderr;
+  }
+
+  /** Hears every line of stdout from here on. */
+  onLine(listener: (line: string) => void): void {
+    createInterface(this.#child.stdout).on('line', listener);
   }
 
   write(text: string): void {

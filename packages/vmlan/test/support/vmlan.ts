@@ -7,7 +7,7 @@
  *
  * Zone: control. Closing it ends daemon, networks and machines, and removes the folders.
  */
-import { statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -48,6 +48,28 @@ function commandFor(user: User, args: readonly string[]): string[] {
   const mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
   const own = ['unshare', '--mount', 'sh', '-c', mount, 'sh', CHECKOUT, VISIBLE_CHECKOUT];
   return [...own, ...asUser(user, node(VISIBLE_CHECKOUT))];
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    return; // it ended by itself
+  }
+}
+
+/** Machines in the background have left every process group; their command line names our folder. */
+function processesNaming(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(join('/proc', pid, 'cmdline'), 'utf8').includes(`${folder}/`);
+      } catch {
+        return false; // it ended just now
+      }
+    })
+    .map(Number);
 }
 
 export class Vmlan implements AsyncDisposable {
@@ -130,7 +152,7 @@ export class Vmlan implements AsyncDisposable {
     return this.json<StatusView>('status');
   }
 
-  /** A process that ends with this vmlan, such as a machine in the background. */
+  /** A process that ends with this vmlan though neither its status nor its command line tells of it. */
   adopt(pid: number): void {
     this.#pids.add(pid);
   }
@@ -138,13 +160,7 @@ export class Vmlan implements AsyncDisposable {
   async close(): Promise<void> {
     await this.#rememberPids().catch(() => undefined);
     await this.run(['down']).catch(() => undefined);
-    for (const pid of this.#pids) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        continue; // it ended by itself
-      }
-    }
+    for (const pid of [...this.#pids, ...processesNaming(this.folder)]) kill(pid);
     await rm(this.folder, { recursive: true, force: true });
   }
 
