@@ -69,7 +69,7 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
     new Promise((resolve, reject) => {
       const id = nextId++;
       waiting.set(id, { resolve, reject });
-      post({ ...message, id } as ToEngine);
+      post({ ...message, id });
     });
 
   const capabilities = await new Promise<EngineCapabilities>((resolve, reject) => {

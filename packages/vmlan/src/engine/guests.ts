@@ -55,7 +55,7 @@ export interface GuestsParts {
   /** A guest's presence or address has changed. */
   readonly changed: (nic: Nic) => void;
   /** The port's flows have to end when `dueMs` comes, unless they moved. */
-  readonly portGone: (port: Port) => void;
+  readonly portGone: (port: Port, host: SegmentHost) => void;
   /** The guest of `from` is back on `to`. */
   readonly portMoved: (from: Port, to: Port) => void;
 }
@@ -156,7 +156,7 @@ export class Guests implements ClientNaming {
     host.segment.removePort(port);
     host.advertiser?.onPortGone(port.id);
     host.gateway?.neighbors.forget(port);
-    this.#parts.portGone(port);
+    this.#parts.portGone(port, host);
     const nic = this.#nics.get(port.nicKey);
     if (nic === undefined || nic.port !== port) return;
     this.#forgetNames(nic);
@@ -266,7 +266,7 @@ export class Guests implements ClientNaming {
       nic: nic.key,
       mac: known === null ? null : address.formatMac(known.hi, known.lo),
       aliasMac: port === null || port.aliasHi === 0 ? null : address.formatMac(port.aliasHi, port.aliasLo),
-      link: port?.link == null || port.link.kind === 'loopback' ? 'none' : port.link.kind,
+      link: linkKind(port),
       state: !nic.connected ? 'disconnected' : port === null ? 'waiting' : 'connected',
       address4: [...new Set([...lease, ...all.filter(isIpv4).map(formatWords)])],
       // What others reach it by comes first.
@@ -340,3 +340,8 @@ export class Guests implements ClientNaming {
 
 const isIpv4 = (w: Int32Array): boolean => (w[0]! | w[1]!) === 0 && w[2] === MAPPED;
 const isLinkLocal = (w: Int32Array): boolean => w[0]! >>> 22 === 0x3fa;
+
+function linkKind(port: Port | null): GuestSnapshot['link'] {
+  const link = port?.link ?? null;
+  return link === null || link.kind === 'loopback' ? 'none' : link.kind;
+}

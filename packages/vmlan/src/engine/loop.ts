@@ -132,6 +132,6 @@ export class EventLoop implements Poller {
 
   #isCurrent(token: number): boolean {
     const slot = token & SLOT_MASK;
-    return token >= 0 && this.#sources[slot] != null && this.#generations[slot] === token >>> SLOT_BITS;
+    return token >= 0 && (this.#sources[slot] ?? null) !== null && this.#generations[slot] === token >>> SLOT_BITS;
   }
 }

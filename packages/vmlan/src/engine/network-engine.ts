@@ -6,16 +6,14 @@
  */
 import { Counters } from '../core/counters.ts';
 import { VmlanError, toErrorData } from '../core/errors.ts';
+import { MAX_FRAME_LEN } from '../links/link.ts';
 import { StreamBuffers } from '../links/stream-framing.ts';
 import { EchoNat } from '../nat/echo-nat.ts';
-import type { GuestTarget } from '../nat/forwards.ts';
 import { UdpNat } from '../nat/udp-nat.ts';
 import { Dhcp6Server } from '../services/dhcpv6.ts';
 import { DhcpServer } from '../services/dhcp.ts';
 import { LeaseStore } from '../services/lease-store.ts';
 import { IpOutput } from '../stack/ip-output.ts';
-import { quote } from '../stack/icmp-quote.ts';
-import type { Packet } from '../stack/packet.ts';
 import { MAPPED } from '../stack/path.ts';
 import { Reassembler } from '../stack/reassembly.ts';
 import type { TcpFlow } from '../stack/tcp/flow.ts';
@@ -24,12 +22,8 @@ import { ReceiveQueues } from '../stack/tcp/receive-queue.ts';
 import { TcpSegments } from '../stack/tcp/segments.ts';
 import { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { LinkOutput, Port } from '../switching/port.ts';
-import * as C from '../sys/constants.ts';
 import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks } from '../sys/probe.ts';
 import type { Sys } from '../sys/sys.ts';
-import * as icmpv4 from '../wire/icmpv4.ts';
-import * as icmpv6 from '../wire/icmpv6.ts';
-import { PROTO_TCP } from '../wire/ipv4.ts';
 import { Attachments } from './attachments.ts';
 import { formatWords, mac } from './config.ts';
 import type {
@@ -43,18 +37,21 @@ import type {
 import { dhcp4Config, dhcp6Config } from './dhcp-config.ts';
 import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
 import { ForwardTable } from './forward-table.ts';
+import { GuestTargets } from './guest-targets.ts';
 import { GRACE_MS, Guests, type Nic } from './guests.ts';
 import { HostDatagrams } from './host-datagrams.ts';
 import { HostForwards } from './host-forwards.ts';
 import { HostStreamIo } from './host-streams.ts';
 import { LeaseJournal } from './lease-journal.ts';
 import { EventLoop } from './loop.ts';
-import { type SegmentHost, createSegment, setRecords } from './segment-host.ts';
+import type { SegmentHost, SharedParts } from './segment-host.ts';
+import { Segments } from './segments.ts';
+import { sayUnreachable } from './tcp-unreachable.ts';
+import { UpstreamQuestions } from './upstream-questions.ts';
 
 const ROUTE_CHECK_MS = 2_000;
 const LEASE_ADVANCE_MS = 15_000;
 const REASSEMBLY_CHECK_MS = 1_000;
-const MAX_QUESTIONS = 8_192; // upstream, all segments together
 const DNS_SCRATCH = 64 * 1024 + 64;
 
 type NotCommands = 'leases-durable' | 'dns-reply' | 'dns-changed' | 'allocate';
@@ -83,14 +80,11 @@ export class NetworkEngine {
   readonly #dhcp6: Dhcp6Server | null;
   readonly #attachments: Attachments;
   readonly #forwards: ForwardTable;
-  readonly #segments = new Map<number, SegmentHost>();
-  readonly #questions = new Map<number, { host: SegmentHost; id: number }>();
-  readonly #dying: { port: Port; atMs: number }[] = [];
+  readonly #segments: Segments;
+  readonly #questions: UpstreamQuestions;
+  readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
   readonly #dnsScratch: number;
   #dnsStreams = 0;
-  #nextQuestion = 1;
-  #nextSegment = 1;
-  #shared: SegmentHost | null = null;
   #reachable6 = false;
   #routeCheckMs = 0;
   #leaseAdvanceMs = 0;
@@ -102,6 +96,7 @@ export class NetworkEngine {
     this.#sys = sys;
     this.#send = send;
     this.#random = random;
+    this.#questions = new UpstreamQuestions(send);
     const now = sys.monotonicMs();
     const own = mac(config.gatewayMac);
     this.loop = new EventLoop(sys, openEpoll(sys), this.counters);
@@ -114,8 +109,8 @@ export class NetworkEngine {
     this.tcp = this.#newTcp(streams, now);
     streams.tcp = this.tcp;
     const lookup = {
-      gatewayOf: (id: number) => this.#segments.get(id)?.gateway ?? null,
-      policyOf: (id: number) => this.#segments.get(id)!.policy,
+      gatewayOf: (id: number) => this.#segments.gatewayOf(id),
+      policyOf: (id: number) => this.#segments.policyOf(id),
     };
     this.udp = new UdpNat(this.#output, this.#datagrams, lookup, this.counters, random(), now);
     const pingAllowed = this.capabilities.ping === true;
@@ -132,6 +127,7 @@ export class NetworkEngine {
     const post = (generation: number, records: readonly unknown[]): void =>
       this.#send({ type: 'leases', generation, records });
     this.#journal = new LeaseJournal(this.store, post, this.counters);
+    this.#segments = new Segments(config, this.#sharedParts(), now, (host) => this.#onSegmentCreated(host));
     const buffers = new StreamBuffers(sys.arena);
     this.#attachments = new Attachments(sys, this.loop, buffers, this.counters, {
       addPort: (link, nic, hostSide) => this.addPort(link, nic, hostSide),
@@ -139,7 +135,6 @@ export class NetworkEngine {
       onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
     });
     this.#forwards = this.#newForwards(streams);
-    if (config.mode !== 'user') this.#shared = this.#addSegment(false);
     this.#checkRoute(now);
   }
 
@@ -161,9 +156,9 @@ export class NetworkEngine {
 
   /** The far end of a link is there. Null when the network is full: the link then carries nothing. */
   addPort(link: LinkOutput, nic: string | null, hostSide: boolean): Port | null {
-    const host = this.#shared ?? this.#addSegment(true);
+    const host = this.#segments.hostFor(nic, this.loop.now);
     const port = this.guests.addPort(link, nic, host, hostSide);
-    if (port === null && this.#shared === null) this.#segments.delete(host.id);
+    if (port === null) this.#segments.release(host);
     return port;
   }
 
@@ -173,67 +168,42 @@ export class NetworkEngine {
 
   /** A frame from a guest; borrowed, may be changed. */
   onFrame(port: Port, off: number, len: number, nowMs: number): void {
-    this.#hostOf(port)?.segment.onFrame(port, off, len, nowMs);
+    this.guests.hostOf(port)?.segment.onFrame(port, off, len, nowMs);
   }
 
-  #hostOf(port: Port): SegmentHost | null {
-    return this.#shared ?? this.guests.hostOf(port);
-  }
-
-  #addSegment(alone: boolean): SegmentHost {
-    const host = createSegment(
-      this.config,
-      {
-        sys: this.#sys,
-        counters: this.counters,
-        output: this.#output,
-        reassembler: this.#reassembler,
-        forwarding: this.#forwarding(),
-        dhcp: this.#dhcp,
-        dhcp6: this.#dhcp6,
-        journal: this.#journal,
-        naming: this.guests,
-        random: this.#random,
-        isHostAddress: (w0, w1, w2, w3) => this.#datagrams.isHostAddress(w0, w1, w2, w3),
-        askUpstream: (asker, id, query) => this.#askUpstream(asker, id, query),
-      },
-      this.#nextSegment++,
-      alone,
-    );
-    this.#segments.set(host.id, host);
-    host.segment.observer = { onStation: (port, hi, lo) => this.guests.onStation(port, hi, lo) };
-    if (host.gateway !== null) {
-      host.gateway.neighbors.onLearn = (words, neighbor) => this.guests.onAddress(neighbor.port as Port, words);
-    }
-    host.advertiser?.setDefaultRoute(this.#reachable6 && this.config.outward, this.loop.now);
-    host.advertiser?.start(this.loop.now);
-    return host;
-  }
-
-  #forwarding(): {
-    onTcp: (p: Packet, t: number) => void;
-    onUdp: (p: Packet, t: number) => void;
-    onEcho: (p: Packet, t: number) => void;
-  } {
+  #sharedParts(): SharedParts {
     return {
-      onTcp: (packet, nowMs) => this.tcp.onSegment(packet, nowMs),
-      onUdp: (packet, nowMs) => this.udp.onUdp(packet, nowMs),
-      onEcho: (packet, nowMs) => this.echo.onEcho(packet, nowMs),
+      sys: this.#sys,
+      counters: this.counters,
+      output: this.#output,
+      reassembler: this.#reassembler,
+      forwarding: {
+        onTcp: (packet, nowMs) => this.tcp.onSegment(packet, nowMs),
+        onUdp: (packet, nowMs) => this.udp.onUdp(packet, nowMs),
+        onEcho: (packet, nowMs) => this.echo.onEcho(packet, nowMs),
+      },
+      dhcp: this.#dhcp,
+      dhcp6: this.#dhcp6,
+      journal: this.#journal,
+      naming: this.guests,
+      random: this.#random,
+      copy: this.#sys.arena.alloc(64 + MAX_FRAME_LEN, 64) + 64,
+      isHostAddress: (w0, w1, w2, w3) => this.#datagrams.isHostAddress(w0, w1, w2, w3),
+      askUpstream: (asker, id, query) => this.#questions.ask(asker, id, query, this.loop.now),
     };
+  }
+
+  #onSegmentCreated(host: SegmentHost): void {
+    host.segment.observer = { onStation: (port, hi, lo) => this.guests.onStation(port, hi, lo) };
+    if (host.gateway === null) return;
+    host.gateway.neighbors.onLearn = (words, neighbor) => this.guests.onAddress(neighbor.port as Port, words);
   }
 
   // ---- turns
 
   pollAt(nowMs: number): number {
     let at = Math.min(this.#routeCheckMs, this.tcp.pollAt(), this.udp.pollAt(), this.echo.pollAt());
-    for (const host of this.#segments.values()) {
-      at = Math.min(
-        at,
-        host.gateway?.pollAt() ?? Infinity,
-        host.advertiser?.pollAt(nowMs) ?? Infinity,
-        host.dns?.pollAt() ?? Infinity,
-      );
-    }
+    at = Math.min(at, this.#segments.pollAt(nowMs));
     for (const { atMs } of this.#dying) at = Math.min(at, atMs);
     return at;
   }
@@ -242,11 +212,7 @@ export class NetworkEngine {
     this.tcp.poll(nowMs);
     this.udp.poll(nowMs);
     this.echo.poll(nowMs);
-    for (const host of this.#segments.values()) {
-      host.gateway?.poll(nowMs);
-      host.services?.advertise(nowMs);
-      host.dns?.poll(nowMs);
-    }
+    this.#segments.poll(nowMs);
     if (this.#dying.length > 0) this.#endFlows(nowMs);
     if (nowMs >= this.#routeCheckMs) this.#checkRoute(nowMs);
     if (nowMs >= this.#reassemblyMs) {
@@ -267,20 +233,20 @@ export class NetworkEngine {
     const reachable = ipv6DefaultRoute(this.#sys);
     if (reachable === this.#reachable6) return;
     this.#reachable6 = reachable;
-    for (const host of this.#segments.values())
-      host.advertiser?.setDefaultRoute(reachable && this.config.outward, nowMs);
+    this.#segments.setRoute6(reachable, nowMs);
     this.#send({ type: 'event', event: { kind: 'ipv6-reachable', reachable } });
   }
 
   #endFlows(nowMs: number): void {
     for (let i = this.#dying.length - 1; i >= 0; i--) {
-      const { port, atMs } = this.#dying[i]!;
+      const { port, host, atMs } = this.#dying[i]!;
       if (nowMs < atMs) continue;
       this.#dying.splice(i, 1);
       this.tcp.closePort(port);
       this.udp.closeAll(port, null);
       this.echo.closePort(port);
       this.guests.forgetLastPort(port);
+      this.#segments.release(host);
     }
   }
 
@@ -292,10 +258,9 @@ export class NetworkEngine {
       case 'leases-durable':
         return this.#journal.onDurable(message.generation);
       case 'dns-reply':
-        return this.#onUpstreamReply(message.queryId, message.reply);
+        return this.#questions.onReply(message.queryId, message.reply, this.loop.now);
       case 'dns-changed':
-        for (const host of this.#segments.values()) host.dns?.flushCache();
-        return;
+        return this.#segments.flushDns();
       case 'allocate':
         return this.#allocate(message.id, message.nic, message.mac);
       default:
@@ -314,27 +279,36 @@ export class NetworkEngine {
   #execute(message: Exclude<ToEngine, { type: NotCommands }>): unknown {
     switch (message.type) {
       case 'add-link':
-        return this.#attachments.add(message.linkId, message.link);
+        this.#attachments.add(message.linkId, message.link);
+        break;
       case 'remove-link':
-        return this.#attachments.remove(message.linkId);
+        this.#attachments.remove(message.linkId);
+        break;
       case 'set-nic':
-        return this.guests.setNic(message.nic);
+        this.guests.setNic(message.nic);
+        break;
       case 'remove-nic':
-        return this.guests.removeNic(message.key);
+        this.guests.removeNic(message.key);
+        break;
       case 'add-forward':
-        return this.#forwards.add(message.forward, this.loop.now);
+        this.#forwards.add(message.forward, this.loop.now);
+        break;
       case 'remove-forward':
-        return this.#forwards.remove(message.forwardId);
+        this.#forwards.remove(message.forwardId);
+        break;
       case 'set-faults':
-        return this.#attachments.setFaults(message.nic, message.fromGuest, message.toGuest);
+        this.#attachments.setFaults(message.nic, message.fromGuest, message.toGuest);
+        break;
       case 'set-records':
-        for (const host of this.#segments.values()) if (host.zone !== null) setRecords(host.zone, message.records);
-        return null;
+        this.#segments.setRecords(message.records);
+        break;
       case 'snapshot':
         return this.snapshot();
       case 'stop':
-        return this.#stop();
+        this.#stop();
+        break;
     }
+    return null;
   }
 
   #done(id: number, result: unknown): void {
@@ -342,8 +316,7 @@ export class NetworkEngine {
   }
 
   #stop(): void {
-    for (const host of this.#segments.values())
-      host.advertiser?.stop((port, message) => host.services!.emitAdvert(port, message));
+    this.#segments.stop();
     this.#forwards.closeAll();
     this.#attachments.closeAll();
     this.#journal.flush();
@@ -395,26 +368,10 @@ export class NetworkEngine {
     };
   }
 
-  // ---- DNS upstream
-
-  #askUpstream(host: SegmentHost, id: number, query: Uint8Array): void {
-    if (this.#questions.size >= MAX_QUESTIONS) return host.dns!.onUpstreamReply(id, null, this.loop.now);
-    const queryId = this.#nextQuestion++;
-    this.#questions.set(queryId, { host, id });
-    this.#send({ type: 'dns-query', queryId, query });
-  }
-
-  #onUpstreamReply(queryId: number, reply: Uint8Array | null): void {
-    const question = this.#questions.get(queryId);
-    if (question === undefined) return;
-    this.#questions.delete(queryId);
-    question.host.dns!.onUpstreamReply(question.id, reply, this.loop.now);
-  }
-
   // ---- parts
 
   #newStreams(): HostStreamIo {
-    const policyOf = (id: number) => this.#segments.get(id)!.policy;
+    const policyOf = (id: number) => this.#segments.policyOf(id);
     const serveDns = (fd: number, flow: TcpFlow): void => this.#serveDns(fd, flow);
     return new HostStreamIo(this.#sys, this.loop, policyOf, serveDns, this.capabilities.peekOffset);
   }
@@ -450,21 +407,9 @@ export class NetworkEngine {
     void new DnsStream(parts, fd, flow.port?.id ?? 0, this.loop.now);
   }
 
-  /** The guest's SYN found no way: what a router at the gateway's place would say. */
   #unreachable(flow: TcpFlow, errno: number, nowMs: number): void {
-    const gateway = this.#segments.get(flow.segment!.id)?.gateway;
-    if (gateway == null || !gateway.icmp.takeToken(nowMs)) return;
-    const [type, code] = flow.family === 4 ? codes4(errno) : codes6(errno);
-    const ports = (flow.guestPort << 16) | flow.remotePort;
-    const seq = (flow.nextFromGuest - 1) | 0;
-    const len = quote(this.#output, gateway.icmp, flow, PROTO_TCP, ports, seq);
-    const path = gateway.icmp.$path;
-    path.copyFrom(flow);
-    const { address4, address6, linkLocal } = gateway.config;
-    const from = address6 ?? linkLocal;
-    if (flow.family === 4) path.setRemote(0, 0, MAPPED, address4);
-    else path.setRemote(from[0]!, from[1]!, from[2]!, from[3]!);
-    gateway.icmp.emit(path, type, code, 0, len);
+    const gateway = this.#segments.gatewayOf(flow.segment!.id);
+    if (gateway !== null) sayUnreachable(gateway, flow, errno, nowMs);
   }
 
   #newGuests(): Guests {
@@ -473,7 +418,7 @@ export class NetworkEngine {
       epochMs: () => this.#sys.epochMs(),
       emit: (event) => this.#send({ type: 'event', event }),
       changed: (nic) => this.#onGuestChanged(nic),
-      portGone: (port) => void this.#dying.push({ port, atMs: this.loop.now + GRACE_MS }),
+      portGone: (port, host) => void this.#dying.push({ port, host, atMs: this.loop.now + GRACE_MS }),
       portMoved: (from, to) => this.tcp.movePort(from, to),
     });
   }
@@ -490,41 +435,8 @@ export class NetworkEngine {
       counters: this.counters,
       adopt: (flow: TcpFlow, fd: number, unix: boolean) => streams.adopt(flow, fd, unix),
     };
-    const finder = {
-      byName: (name: string) => this.#targetOf(this.guests.nicByGuest(name)),
-      byAddress: (words: Int32Array) => this.#targetAt(words),
-    };
-    return new ForwardTable(context, finder, (targets) => {
-      for (const host of this.#segments.values()) host.policy.setReverse(targets);
-    });
-  }
-
-  #targetOf(nic: Nic | null): GuestTarget | null {
-    if (nic === null || nic.port === null || !nic.connected || nic.host?.gateway == null) return null;
-    const words = this.guests.addressOf(nic);
-    if (words === null) return null;
-    const { port } = nic;
-    const known = port.macHi + port.macLo > 0;
-    return {
-      gateway: nic.host.gateway,
-      words,
-      neighbor: known ? { port, macHi: port.macHi, macLo: port.macLo } : null,
-    };
-  }
-
-  /** A guest by address; on segments of their own guests share one, and the only guest is meant. */
-  #targetAt(words: Int32Array): GuestTarget | null {
-    const holder = this.store.holder(words[2] === MAPPED ? 4 : 6, formatWords(words));
-    const nic = holder === null ? null : this.guests.nicByKey(holder.nic);
-    const found = this.#targetOf(nic);
-    if (found !== null) return { ...found, words };
-    const host = this.#shared;
-    if (host === null || host.gateway === null) return null;
-    return {
-      gateway: host.gateway,
-      words,
-      neighbor: host.gateway.neighbors.lookup(words[0]!, words[1]!, words[2]!, words[3]!),
-    };
+    const targets = new GuestTargets(this.guests, this.#segments, this.store);
+    return new ForwardTable(context, targets, (reverse) => this.#segments.setReverse(reverse));
   }
 }
 
@@ -534,16 +446,4 @@ function openEpoll(sys: Sys): number {
   throw new VmlanError('exhausted', `the engine cannot watch sockets: epoll_create1 says errno ${-epoll}`, {
     hint: 'raise `ulimit -n`',
   });
-}
-
-function codes4(errno: number): [number, number] {
-  if (errno === C.ENETUNREACH) return [icmpv4.TYPE_UNREACHABLE, icmpv4.CODE_NET_UNREACHABLE];
-  if (errno === C.EHOSTUNREACH) return [icmpv4.TYPE_UNREACHABLE, icmpv4.CODE_HOST_UNREACHABLE];
-  return [icmpv4.TYPE_UNREACHABLE, icmpv4.CODE_ADMIN_PROHIBITED];
-}
-
-function codes6(errno: number): [number, number] {
-  if (errno === C.ENETUNREACH) return [icmpv6.TYPE_UNREACHABLE, icmpv6.CODE_NO_ROUTE];
-  if (errno === C.EHOSTUNREACH) return [icmpv6.TYPE_UNREACHABLE, icmpv6.CODE_ADDRESS_UNREACHABLE];
-  return [icmpv6.TYPE_UNREACHABLE, icmpv6.CODE_ADMIN_PROHIBITED];
 }

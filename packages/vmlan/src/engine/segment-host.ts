@@ -19,7 +19,6 @@ import { Guard } from '../switching/guard.ts';
 import { Segment } from '../switching/segment.ts';
 import type { Sys } from '../sys/sys.ts';
 import * as address from '../wire/address.ts';
-import { MAX_FRAME_LEN } from '../links/link.ts';
 import { cidr, ipv4, ipv6, mac } from './config.ts';
 import type { DnsRecord, EngineConfig } from './control-messages.ts';
 import type { LeaseJournal } from './lease-journal.ts';
@@ -40,6 +39,8 @@ export interface SharedParts {
   readonly journal: LeaseJournal;
   readonly naming: ClientNaming;
   readonly random: () => number;
+  /** Arena offset where a frame is copied before something in it is rewritten, with headroom before it. */
+  readonly copy: number;
   readonly isHostAddress: (w0: number, w1: number, w2: number, w3: number) => boolean;
   /** Sends a question of the segment's DNS service upstream. */
   readonly askUpstream: (host: SegmentHost, id: number, query: Uint8Array) => void;
@@ -152,7 +153,6 @@ function newSegment(
         shared.random(),
       )
     : null;
-  const copy = shared.sys.arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
   const options = {
     id,
     gatewayMacHi: own.hi,
@@ -162,7 +162,7 @@ function newSegment(
     macTableSets: sets,
     seed: shared.random(),
   };
-  return new Segment(shared.sys.arena, copy, options, shared.counters);
+  return new Segment(shared.sys.arena, shared.copy, options, shared.counters);
 }
 
 function newZone(config: EngineConfig): Zone {
@@ -175,7 +175,6 @@ function newZone(config: EngineConfig): Zone {
     gateway4: config.ipv4 === null ? undefined : ipv4(config.ipv4.gateway),
     gateway6: config.ipv6 === null ? undefined : ipv6(config.ipv6.gateway),
   });
-  setRecords(zone, config.dns.records);
   return zone;
 }
 
