@@ -18,12 +18,12 @@ interface Found {
   readonly hint: string | undefined;
 }
 
-/** The error for the issue that stands first in the file. */
+/** The error for the issue that stands first in the file; what is missing comes last, for it may only be misspelt. */
 export function firstIssue(document: ConfigDocument, issues: readonly ZodIssue[], value: unknown): VmlanError {
   const found = issues
     .map((issue) => describe(issue, value))
-    .map((issue) => ({ issue, offset: document.offsetOf(issue.path, issue.at) }))
-    .sort((a, b) => a.offset - b.offset);
+    .map((issue) => ({ issue, offset: document.offsetOf(issue.path, issue.at), isThere: document.has(issue.path) }))
+    .sort((a, b) => Number(b.isThere) - Number(a.isThere) || a.offset - b.offset);
   const { path, message, hint, at } = found[0]!.issue;
   return document.fail(path, message, hint, at);
 }

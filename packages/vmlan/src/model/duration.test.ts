@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { formatDuration, parseDuration } from './duration.ts';
+
+const cases: [string | number, number | null][] = [
+  ['90s', 90],
+  ['15m', 900],
+  ['12h', 43_200],
+  ['1d', 86_400],
+  ['2w', 1_209_600],
+  ['3600', 3600],
+  [3600, 3600],
+  ['', null],
+  ['d', null],
+  ['1.5h', null],
+  ['-1h', null],
+  ['1y', null],
+  ['1 d', null],
+  [1.5, null],
+];
+for (const [text, seconds] of cases) {
+  test(`${JSON.stringify(text)} is ${seconds}`, () => assert.equal(parseDuration(text), seconds));
+}
+
+test('what is written is read back', () => {
+  fc.assert(fc.property(fc.nat(1_000_000), (seconds) => assert.equal(parseDuration(formatDuration(seconds)), seconds)));
+});
