@@ -183,10 +183,7 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     const tcp = this.tcp!;
     if (flow.fd < 0) return;
     if (flow.state === CONNECTING) {
-      const errno = this.error(flow.fd);
-      if (errno !== 0) {
-        if (!this.#tryOther(flow)) tcp.onHostRefused(flow, errno, nowMs);
-      } else if ((mask & C.EPOLLOUT) !== 0) tcp.onHostConnected(flow, nowMs);
+      this.#onConnecting(flow, mask, nowMs);
       return;
     }
     if ((mask & C.EPOLLERR) !== 0) {
@@ -195,6 +192,19 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     }
     if ((mask & C.EPOLLOUT) !== 0) tcp.onHostWritable(flow, nowMs);
     if (flow.fd >= 0 && (mask & (C.EPOLLIN | C.EPOLLRDHUP | C.EPOLLHUP)) !== 0) tcp.onHostReadable(flow, nowMs);
+  }
+
+  #onConnecting(flow: TcpFlow, mask: number, nowMs: number): void {
+    const tcp = this.tcp!;
+    const errno = this.error(flow.fd);
+    // Linux tcp_reset: a refusal is ECONNREFUSED; these two mean that the peer had accepted, and reset since.
+    const hasReset = errno === C.ECONNRESET || errno === C.EPIPE;
+    if (errno !== 0 && !hasReset) {
+      if (!this.#tryOther(flow)) tcp.onHostRefused(flow, errno, nowMs);
+    } else if (hasReset || (mask & C.EPOLLOUT) !== 0) {
+      tcp.onHostConnected(flow, nowMs);
+      if (hasReset) tcp.onHostError(flow, errno, nowMs);
+    }
   }
 
   // ---- HostStreams

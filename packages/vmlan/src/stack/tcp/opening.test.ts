@@ -172,9 +172,11 @@ describe('between SYN-ACK and ACK', () => {
     assert.equal(host.socket.closed, 'reset');
   });
 
-  test('the host gives up: the guest is reset', () => {
+  test('the host gives up: the guest is reset once it knows that it was connected', () => {
     const { guest, host, translator } = answered();
     host.resets();
+    guest.receivesNothing();
+    guest.sends(ack());
     guest.receives(rstAck({ seq: 1, ack: 1 }));
     assert.equal(translator.size, 0);
   });

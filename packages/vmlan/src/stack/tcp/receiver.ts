@@ -19,7 +19,8 @@ const NO_QUEUE = counter('tcp_receive_queues_exhausted');
 const OUTSIDE_WINDOW = counter('tcp_bytes_outside_window');
 
 export interface ReceiverEvents {
-  onHostFailed(flow: TcpFlow, errno: number): void;
+  /** The host's socket takes no more, for `errno` (positive). */
+  onHostClosed(flow: TcpFlow, errno: number): void;
   /** An acknowledgement is due at the end of the wake-up. */
   acknowledge(flow: TcpFlow): void;
 }
@@ -112,7 +113,7 @@ export class TcpReceiver {
   #give(flow: TcpFlow, off: number, len: number): number {
     const n = this.#host.send(flow.fd, off, len);
     if (n < 0 && n !== EAGAIN) {
-      this.#events.onHostFailed(flow, -n);
+      this.#events.onHostClosed(flow, -n);
       return -1;
     }
     const taken = Math.max(n, 0);

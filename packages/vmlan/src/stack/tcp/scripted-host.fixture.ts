@@ -23,6 +23,8 @@ export class ScriptedSocket {
   peekOffset = 0;
   ended = false;
   errno = 0;
+  /** The same, but only for `send`: reading still finds what the peer said. */
+  failSend = 0;
   /** Bytes from the guest that the socket still takes. */
   capacity: number = Infinity;
   /** All bytes from the guest. */
@@ -147,6 +149,7 @@ export class ScriptedHost implements HostStreams, TcpOpener, TcpErrors {
     assert.ok(!socket.shut, 'send behind shutdown');
     assert.ok(len > 0);
     if (socket.errno !== 0) return -socket.errno;
+    if (socket.failSend !== 0) return -socket.failSend;
     const taken = Math.min(len, socket.capacity);
     if (taken <= 0) return EAGAIN;
     socket.capacity -= taken;

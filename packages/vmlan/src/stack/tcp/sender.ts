@@ -28,6 +28,7 @@ import {
   FIN_TO_GUEST_ACKED,
   GUEST_CLOSED_FIRST,
   HOST_READABLE,
+  HOST_RESET,
   IN_RECOVERY,
   PROBING,
   STARVED,
@@ -42,6 +43,7 @@ const DUP_THRESHOLD = 3; // RFC 5681 §3.2
 /** Segments resent for one acknowledgement: twice what it can have freed. */
 const RESEND_BUDGET = 4;
 const EAGAIN = -11;
+const ECONNRESET = 104;
 const RETRANSMITTED = counter('tcp_segments_retransmitted');
 const FAST_RECOVERIES = counter('tcp_fast_recoveries');
 const BYTES = counter('tcp_bytes_to_guest');
@@ -81,15 +83,13 @@ export class TcpSender {
       const n = this.#host.peek(flow.fd, this.#segments.payload(flow), room);
       if (n > 0) {
         this.#sendNew(flow, n, nowMs);
-      } else if (n === 0) {
-        flow.bits &= ~HOST_READABLE;
-        this.#sendFin(flow, nowMs);
-        return;
-      } else {
-        flow.bits &= ~HOST_READABLE;
-        if (n !== EAGAIN) this.#events.onHostFailed(flow, -n);
-        return;
+        continue;
       }
+      flow.bits &= ~HOST_READABLE;
+      if (flow.has(HOST_RESET)) return this.#events.onHostFailed(flow, ECONNRESET);
+      if (n === 0) this.#sendFin(flow, nowMs);
+      else if (n !== EAGAIN) this.#events.onHostFailed(flow, -n);
+      return;
     }
     this.#events.again(flow);
   }

@@ -29,10 +29,12 @@ import {
   DIRTY,
   ESTABLISHED,
   FIN_NOTED,
+  FIN_TO_GUEST,
   FIN_TO_GUEST_ACKED,
   GUEST_CLOSED_FIRST,
   HOST_BLOCKED,
   HOST_READABLE,
+  HOST_RESET,
   HOST_SHUT,
   PROBING,
   RESOLVING,
@@ -115,6 +117,7 @@ export class TcpTranslator {
     this.#fire = (id) => this.#timers.onTimer(this.#flows.records[id]!, this.#now);
     const events = {
       onHostFailed: (flow: TcpFlow, errno: number) => this.#onHostFailed(flow, errno),
+      onHostClosed: (flow: TcpFlow, errno: number) => this.onHostError(flow, errno, this.#now),
       again: (flow: TcpFlow) => void this.#again.push(flow),
       starve: (flow: TcpFlow) => void this.#starved.push(flow),
       arm: (flow: TcpFlow) => this.#flows.arm(flow),
@@ -380,10 +383,21 @@ export class TcpTranslator {
     this.#finishIfDone(flow, nowMs);
   }
 
-  /** The host's socket failed: the peer has reset, or the path is gone. */
+  /**
+   * The host's socket failed: the peer has reset, or the path is gone. What the peer said before is still in the socket,
+   * and a program on the host would read it first: so does the guest, then it is reset.
+   */
   onHostError(flow: TcpFlow, errno: number, nowMs: number): void {
     this.#now = nowMs;
-    this.#onHostFailed(flow, errno);
+    if (flow.has(HOST_RESET | FIN_TO_GUEST)) return this.#onHostFailed(flow, errno);
+    if (flow.state === SYN_RECEIVED) {
+      flow.bits |= HOST_RESET;
+    } else if (flow.state === ESTABLISHED) {
+      flow.bits |= HOST_RESET | HOST_READABLE;
+      this.#sender.pump(flow, nowMs);
+    } else {
+      this.#onHostFailed(flow, errno);
+    }
   }
 
   /**
