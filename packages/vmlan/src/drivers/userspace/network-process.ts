@@ -56,7 +56,8 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
   await clearPath(paths.control);
   const leases = await LeaseFile.open(paths.leases, config.network);
   const sys = openLibc({ arenaBytes: ARENA_BYTES });
-  const resolver = makeResolver(config);
+  let onResolverChange = (): void => undefined;
+  const resolver = makeResolver(config, () => onResolverChange());
   if (user !== null) {
     process.setgroups!([]);
     process.setgid!(user.gid);
@@ -80,6 +81,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
     onWarnings: (warnings) => notify(WARNINGS, warnings),
     onFatal: (reason) => die(EXIT_FAILURE, `the engine ended: ${reason}`),
   });
+  onResolverChange = () => service.onResolverChange();
   const server = serve(service, config.network, peers, () => void stop(service, server, peers, request));
   await listen(server, paths.control);
   await writeDurable(paths.process, `${JSON.stringify({ ...ownIdentity(), protocol: PROTOCOL_VERSION })}\n`);
@@ -90,11 +92,11 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
 }
 
 /** Names of the host's loopback mean, to a guest, the gateway, as far as the host is open to guests. */
-function makeResolver({ ipv4, ipv6, hostAccess, dns }: StartRequest['config']): Resolver {
+function makeResolver({ ipv4, ipv6, hostAccess, dns }: StartRequest['config'], onChange: () => void): Resolver {
   if (dns.upstream === 'none') return { resolve: () => Promise.resolve(null), close: () => undefined };
   const ownAddresses = [ipv4?.gateway, ipv4?.dns, ipv6?.gateway].filter((address) => address !== undefined);
   const loopback = hostAccess === 'none' ? {} : { address4: ipv4?.gateway, address6: ipv6?.gateway };
-  return new UpstreamDns({ ownAddresses, loopback });
+  return new UpstreamDns({ ownAddresses, loopback, onChange });
 }
 
 function serve(service: NetworkService, network: string, peers: Set<RpcPeer>, stopped: () => void): Server {

@@ -56,6 +56,12 @@ export class NetworkService {
       onTrouble: (trouble) => this.#onDiskTrouble(trouble),
     });
     this.#engine.on((message) => this.#onEngineMessage(message));
+    void this.#engine.ended.then((why) => (why === null ? undefined : options.onFatal(why.message)));
+  }
+
+  /** What upstream answered before means nothing any more. */
+  onResolverChange(): void {
+    this.#engine.post({ type: 'dns-changed' });
   }
 
   get warnings(): readonly string[] {

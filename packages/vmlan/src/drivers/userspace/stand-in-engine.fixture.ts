@@ -22,6 +22,8 @@ export class StandInEngine implements EngineHandle {
   readonly #servers = new Map<string, Server>();
   readonly #leases = new Map<string, unknown>();
   #generation = 0;
+  readonly #stopped = Promise.withResolvers<null>();
+  readonly ended: Promise<Error | null> = this.#stopped.promise;
   durable = 0;
 
   constructor(config: EngineConfig) {
@@ -72,6 +74,7 @@ export class StandInEngine implements EngineHandle {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#servers.keys()].map((id) => this.#close(id)));
+    this.#stopped.resolve(null);
   }
 
   async #listen(id: string, address: SocketAddress): Promise<void> {
