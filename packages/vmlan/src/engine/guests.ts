@@ -300,6 +300,7 @@ export class Guests implements ClientNaming {
     this.#lastPorts.delete(key);
     if (before !== undefined) this.#parts.portMoved(before, port);
     this.#parts.store.onNicHere(key, this.#parts.epochMs());
+    this.#publish(nic); // an address may have been allocated before the link came up
     this.#parts.emit({ kind: 'guest-up', guest: this.snapshotOf(nic) });
     this.#parts.changed(nic);
   }
