@@ -16,9 +16,10 @@ import * as icmpv6 from '../wire/icmpv6.ts';
 import { PROTO_ICMP, PROTO_ICMPV6 } from '../wire/ipv4.ts';
 import type { DatagramSockets, SocketError } from './datagrams.ts';
 import { newSocketError } from './datagrams.ts';
+import type { GatewayLookup } from './gateway-lookup.ts';
 import { errorOf } from './icmp-errors.ts';
+import { sendQuoted } from './icmp-relay.ts';
 import { $target, PASS, PASS_LOCAL } from './policy.ts';
-import { type GatewayLookup, sendQuoted } from './udp-nat.ts';
 
 export const MAX_ECHO_FLOWS = 1_024;
 export const MAX_ECHO_FLOWS_PER_PORT = 256;

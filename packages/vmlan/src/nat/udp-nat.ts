@@ -11,8 +11,6 @@
 import { type Counters, counter } from '../core/counters.ts';
 import { FlowTable, KEY_WORDS } from '../core/flow-table.ts';
 import { TimerWheel } from '../core/timer-wheel.ts';
-import type { Gateway } from '../stack/gateway.ts';
-import { quote } from '../stack/icmp-quote.ts';
 import type { IpOutput } from '../stack/ip-output.ts';
 import type { Packet } from '../stack/packet.ts';
 import { type GuestPort, Path, fillKey } from '../stack/path.ts';
@@ -20,8 +18,10 @@ import { PROTO_UDP } from '../wire/ipv4.ts';
 import * as udp from '../wire/udp.ts';
 import type { DatagramSockets, SocketError } from './datagrams.ts';
 import { newSocketError } from './datagrams.ts';
+import type { GatewayLookup } from './gateway-lookup.ts';
 import { errorOf } from './icmp-errors.ts';
-import { $target, type OutboundPolicy, PASS, PASS_LOCAL, REFUSED } from './policy.ts';
+import { sendQuoted } from './icmp-relay.ts';
+import { $target, PASS, PASS_LOCAL, REFUSED } from './policy.ts';
 
 export const MAX_UDP_FLOWS = 16_384;
 export const MAX_UDP_FLOWS_PER_PORT = 8_192;
@@ -76,12 +76,6 @@ export class UdpFlow extends Path {
 interface Endpoint {
   localPort: number;
   flows: number;
-}
-
-/** Finds the gateway a flow belongs to and says no in its name. */
-export interface GatewayLookup {
-  gatewayOf(segmentId: number): Gateway | null;
-  policyOf(segmentId: number): OutboundPolicy;
 }
 
 export class UdpNat {
@@ -331,31 +325,4 @@ export class UdpNat {
     flow.fd = -1;
     flow.owner = null;
   }
-}
-
-/** Passes an ICMP error on to the guest, as if the one who reported it had sent it on this segment. */
-export function sendQuoted(
-  gateway: Gateway,
-  output: IpOutput,
-  flow: Path,
-  protocol: number,
-  first: number,
-  second: number,
-  error: SocketError,
-  nowMs: number,
-): void {
-  if (!gateway.icmp.takeToken(nowMs)) return;
-  const len = quote(output, gateway.icmp, flow, protocol, first, second);
-  const path = gateway.icmp.$path;
-  path.copyFrom(flow);
-  const [w0, w1, w2, w3] = error.offender;
-  const foreign = (w0! | w1! | w2! | w3!) !== 0 && !isLoopback(error.offender);
-  // The host's own loopback is known to the guest as the address it wrote to.
-  if (foreign) path.setRemote(w0!, w1!, w2!, w3!);
-  gateway.icmp.emit(path, error.type, error.code, error.info, len);
-}
-
-function isLoopback(w: Int32Array): boolean {
-  if ((w[0]! | w[1]!) !== 0) return false;
-  return w[2] === 0 ? w[3] === 1 : w[2] === 0xffff && w[3]! >>> 24 === 127;
 }
