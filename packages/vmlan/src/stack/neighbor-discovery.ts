@@ -75,8 +75,11 @@ export class NeighborDiscovery {
     const probing = (p.guest0 | p.guest1 | p.guest2 | p.guest3) === 0; // duplicate address detection
     const ours = this.#addresses.owns(t0, t1, t2, t3);
     if (!probing) this.#learnSource(p, nowMs);
-    // Who probes for an address is about to use it (RFC 4862 §5.4): known a second before its first packet.
-    else if (!ours) this.table.learn(t0, t1, t2, t3, p.port!, p.macHi, p.macLo, nowMs);
+    // Who probes for an address is about to use it (RFC 4862 §5.4): known a second before its first packet. Probing for
+    // an address that somebody has takes it from nobody.
+    else if (!ours && this.table.lookup(t0, t1, t2, t3) === null) {
+      this.table.learn(t0, t1, t2, t3, p.port!, p.macHi, p.macLo, nowMs);
+    }
     if (ours) this.#advertise(p, probing, t0, t1, t2, t3);
   }
 
