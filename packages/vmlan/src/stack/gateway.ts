@@ -235,7 +235,15 @@ export class Gateway {
         if (p.family === 6) return this.#onIcmpv6(p, toGateway, nowMs);
         break;
     }
-    if (!this.config.addressesOnly) this.reject(p, 'protocol', nowMs);
+    if (!this.config.addressesOnly) this.#onUnknownProtocol(p, nowMs);
+  }
+
+  #onUnknownProtocol(p: Packet, nowMs: number): void {
+    if (p.family === 4) return this.reject(p, 'protocol', nowMs);
+    if (p.protocol === ipv6.NEXT_NONE) return; // RFC 8200 §4.7: whatever follows is ignored
+    const [w0, w1, w2, w3] = this.config.address6 ?? this.config.linkLocal;
+    // RFC 4443 §3.4: the error points at the byte that names the protocol; `$upper` still speaks of this packet.
+    this.icmp.sendError(p, 'protocol', w0!, w1!, w2!, w3!, nowMs, $upper.nextHeaderAt - p.ip);
   }
 
   #onTcp(p: Packet, nowMs: number): void {
@@ -257,7 +265,8 @@ export class Gateway {
       const len = udp.payloadLen(v, p.l4);
       if (this.#services.onDatagram(p, udp.srcPort(v, p.l4), udp.dstPort(v, p.l4), data, len, nowMs)) return;
     }
-    if (p.group || this.config.addressesOnly || p.guest3 === 0) return this.#counters.count(DROP_SERVICES_OFF);
+    const nobody = p.family === 4 && p.guest3 === 0;
+    if (p.group || this.config.addressesOnly || nobody) return this.#counters.count(DROP_SERVICES_OFF);
     this.#forwarding.onUdp(p, nowMs);
   }
 

@@ -69,13 +69,25 @@ export class Icmp {
     this.#counters.count(ECHO_REPLIES);
   }
 
-  /** Tells the guest why its packet did not get through; the error comes from (r0…r3), the gateway or a router. */
-  sendError(packet: Packet, why: Unreachable, r0: number, r1: number, r2: number, r3: number, nowMs: number): void {
+  /**
+   * Tells the guest why its packet did not get through; the error comes from (r0…r3), the gateway or a router. `rest` is
+   * the 32 bits behind the checksum.
+   */
+  sendError(
+    packet: Packet,
+    why: Unreachable,
+    r0: number,
+    r1: number,
+    r2: number,
+    r3: number,
+    nowMs: number,
+    rest: number = 0,
+  ): void {
     const [type, code] = packet.family === 4 ? CODES_4[why] : CODES_6[why];
-    this.sendErrorOf(packet, type, code, 0, r0, r1, r2, r3, nowMs);
+    this.sendErrorOf(packet, type, code, rest, r0, r1, r2, r3, nowMs);
   }
 
-  /** The same with type, code and the 32 bits behind the checksum as they are to be sent. */
+  /** The same with type and code as they are to be sent. */
   sendErrorOf(
     packet: Packet,
     type: number,
