@@ -18,6 +18,9 @@ export const define: DefineCommand = (command, context) => {
       ids: () => status.networks.filter(({ state }) => state === 'running').map(({ name }) => name),
     });
     for (const warning of status.warnings) context.output.warn(warning);
+    for (const { name, warnings } of status.networks) {
+      for (const warning of warnings) context.output.warn(`network "${name}": ${warning}`);
+    }
   });
   addExamples(command, [
     ['what runs', 'vmlan status'],
