@@ -103,8 +103,7 @@ export class SegmentServices implements LocalServices {
     path.setGuest(0, 0, MAPPED, reply.dstIp);
     path.setRemote(0, 0, MAPPED, server.config.serverId);
     const send = (): void => this.gateway!.sendDatagram(path, DHCP_SERVER, reply.dstPort, reply.payload);
-    if (reply.commit) this.#parts.journal.whenDurable(reply.generation, send);
-    else send();
+    this.#parts.journal.whenDurable(reply.generation, send);
   }
 
   #onDhcp6(packet: Packet, data: number, len: number): void {
@@ -128,8 +127,7 @@ export class SegmentServices implements LocalServices {
     path.setGuest(reply.dstWords[0]!, reply.dstWords[1]!, reply.dstWords[2]!, reply.dstWords[3]!);
     path.setRemote(linkLocal[0]!, linkLocal[1]!, linkLocal[2]!, linkLocal[3]!);
     const send = (): void => this.gateway!.sendDatagram(path, DHCP6_SERVER, DHCP6_CLIENT, reply.payload);
-    if (reply.commit) this.#parts.journal.whenDurable(reply.generation, send);
-    else send();
+    this.#parts.journal.whenDurable(reply.generation, send);
   }
 
   #onDns(packet: Packet, srcPort: number, data: number, len: number, nowMs: number): void {

@@ -38,8 +38,7 @@ export interface DhcpReply {
   readonly dstPort: number;
   readonly dstMacHi: number;
   readonly dstMacLo: number;
-  /** The store must be durable at `generation` or later before this is sent. */
-  readonly commit: boolean;
+  /** The store must be durable at this generation or later before this is sent; 0 where nothing is promised. */
   readonly generation: number;
   /** The lease that an ACK confirms. */
   readonly lease: LeaseRecord | null;
@@ -47,7 +46,6 @@ export interface DhcpReply {
 
 export interface Allocation {
   readonly address: number;
-  readonly commit: boolean;
   readonly generation: number;
 }
 
@@ -126,8 +124,8 @@ export class DhcpServer {
     this.#store.onNicHere(nic, nowMs);
     const binding = this.#pool.choose(id, { reserved: this.#reservedSlot(id), requested: -1 }, nowMs);
     if (binding === null) return null;
-    const commit = this.#pool.bind(binding, id, this.#leaseMs, nowMs);
-    return { address: this.#addressOf(binding), commit, generation: this.#store.generation };
+    this.#pool.bind(binding, id, this.#leaseMs, nowMs);
+    return { address: this.#addressOf(binding), generation: binding.generation };
   }
 
   #dispatch(query: Query): DhcpReply | null {
@@ -240,15 +238,15 @@ export class DhcpServer {
 
   #bind(query: Query, binding: Binding, rapidCommit: boolean): DhcpReply {
     const { request, id, nowMs } = query;
-    const commit = this.#pool.bind(binding, id, this.#leaseMs, nowMs);
+    const extended = this.#pool.bind(binding, id, this.#leaseMs, nowMs);
     const infinite = this.config.leaseSeconds === INFINITE_SECONDS;
-    // Without a commit the stored end stays, so no more than what is left of it is promised.
+    // Where the stored end stays, no more than what is left of it is promised.
     const left = Math.floor((binding.expiresMs - nowMs) / 1000);
-    const leaseSeconds = commit || infinite ? this.config.leaseSeconds : left;
+    const leaseSeconds = extended || infinite ? this.config.leaseSeconds : left;
     const details = { type: wire.ACK, leaseSeconds, name: id.guest ?? id.hostname, rapidCommit };
     const options = replyOptions(this.config, this.#fixedOptions, request, details);
     this.#counters.count(ACKS);
-    return { ...this.#reply(query, this.#addressOf(binding), options, binding), commit };
+    return this.#reply(query, this.#addressOf(binding), options, binding);
   }
 
   #nak(query: Query): DhcpReply {
@@ -280,7 +278,7 @@ export class DhcpServer {
       this.#maxReplyBytes(request),
     );
     const lease = bound === null ? null : toRecord(4, this.#pool, bound);
-    return { payload, ...destination(query, yiaddr), commit: false, generation: this.#store.generation, lease };
+    return { payload, ...destination(query, yiaddr), generation: bound?.generation ?? 0, lease };
   }
 
   #maxReplyBytes(request: Dhcp4Message): number {
@@ -381,7 +379,7 @@ function toHex(bytes: Uint8Array): string {
  * RFC 2131 §4.1: to the relay, else to `ciaddr`, else by broadcast when asked for, else to the new address at the
  * client's hardware address. That is believed only while it is the frame's sender: a guest cannot aim replies at others.
  */
-function destination(query: Query, yiaddr: number): Omit<DhcpReply, 'payload' | 'commit' | 'generation' | 'lease'> {
+function destination(query: Query, yiaddr: number): Omit<DhcpReply, 'payload' | 'generation' | 'lease'> {
   const { request, from } = query;
   const sender = macOf(from);
   if (request.giaddr !== 0) return { dstIp: request.giaddr, dstPort: wire.SERVER_PORT, ...sender };

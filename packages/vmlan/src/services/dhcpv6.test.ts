@@ -162,7 +162,7 @@ test('SOLICIT, ADVERTISE, REQUEST, REPLY, byte by byte', () => {
   const network = new Network();
   const guest = network.guest(7);
   const advertise = guest.gets(wire.SOLICIT, [na(0x11), wants(23, 24)]);
-  assert.deepEqual([advertise.commit, advertise.leases, network.store.generation], [false, [], 0]);
+  assert.deepEqual([advertise.generation, advertise.leases, network.store.generation], [0, [], 0]);
   assert.deepEqual([formatIpv6(advertise.dstWords), advertise.dstMacHi, advertise.dstMacLo], ['fe80::7', 0x5254, 7]);
   const tail = [
     '0017 0010 fd000000000000010000000000000001', // DNS
@@ -182,7 +182,7 @@ test('SOLICIT, ADVERTISE, REQUEST, REPLY, byte by byte', () => {
   assert.equal(Buffer.from(advertise.payload).toString('hex'), want);
   const reply = guest.gets(wire.REQUEST, [OURS, na(0x11, A), wants(23, 24)]);
   assert.equal(Buffer.from(reply.payload).toString('hex'), hex('07 abc007', ...ids, ...ia, ...tail));
-  assert.deepEqual([reply.commit, reply.generation, reply.leases[0]?.address], [true, 1, A]);
+  assert.deepEqual([reply.generation, reply.leases[0]?.address], [1, A]);
   assert.equal(network.store.snapshot()[0]?.client, '00030001525400000007/17');
 });
 
@@ -203,14 +203,14 @@ test('only what was asked for, or everything', () => {
 test('rapid commit, where it is allowed', () => {
   const network = new Network();
   const reply = network.guest(1).gets(wire.SOLICIT, [na(1), RAPID]);
-  assert.deepEqual([reply.type, reply.commit, reply.associations], [wire.REPLY, true, [`1: ${A} 3600`]]);
+  assert.deepEqual([reply.type, reply.generation, reply.associations], [wire.REPLY, 1, [`1: ${A} 3600`]]);
   assert.ok(wire.findOption(reply.message.options, wire.OPT_RAPID_COMMIT));
   const advertise = new Network({ rapidCommit: false }).guest(1).gets(wire.SOLICIT, [na(1), RAPID]);
-  assert.deepEqual([advertise.type, advertise.commit], [wire.ADVERTISE, false]);
+  assert.deepEqual([advertise.type, advertise.generation], [wire.ADVERTISE, 0]);
 });
 
 /** The guest has A bound in association 1; association 2 is unknown. */
-const exchanges: { name: string; type: number; in: Dhcp6Option[]; want: string[]; commit?: boolean }[] = [
+const exchanges: { name: string; type: number; in: Dhcp6Option[]; want: string[]; binds?: boolean }[] = [
   {
     name: 'SOLICIT with IA_TA and IA_PD',
     type: wire.SOLICIT,
@@ -229,22 +229,22 @@ const exchanges: { name: string; type: number; in: Dhcp6Option[]; want: string[]
     type: wire.REQUEST,
     in: [OURS, na(2, B)],
     want: [`2: ${B} 3600`],
-    commit: true,
+    binds: true,
   },
   {
     name: 'REQUEST of a taken address',
     type: wire.REQUEST,
     in: [OURS, na(2, A)],
     want: [`2: ${B} 3600, ${A} 0`],
-    commit: true,
+    binds: true,
   },
-  { name: 'RENEW', type: wire.RENEW, in: [OURS, na(1, A)], want: [`1: ${A} 3600`], commit: true },
+  { name: 'RENEW', type: wire.RENEW, in: [OURS, na(1, A)], want: [`1: ${A} 3600`], binds: true },
   {
     name: 'RENEW with a stale address',
     type: wire.RENEW,
     in: [OURS, na(1, A, FOREIGN)],
     want: [`1: ${A} 3600, ${FOREIGN} 0`],
-    commit: true,
+    binds: true,
   },
   { name: 'RENEW of the unknown', type: wire.RENEW, in: [OURS, na(2, B)], want: ['2: status 3'] },
   {
@@ -253,8 +253,8 @@ const exchanges: { name: string; type: number; in: Dhcp6Option[]; want: string[]
     in: [OURS, ta(3), pd(4)],
     want: ['3: status 3', '4: status 3'],
   },
-  { name: 'REBIND', type: wire.REBIND, in: [na(1, A)], want: [`1: ${A} 3600`], commit: true },
-  { name: 'REBIND of the unknown, free', type: wire.REBIND, in: [na(2, B)], want: [`2: ${B} 3600`], commit: true },
+  { name: 'REBIND', type: wire.REBIND, in: [na(1, A)], want: [`1: ${A} 3600`], binds: true },
+  { name: 'REBIND of the unknown, free', type: wire.REBIND, in: [na(2, B)], want: [`2: ${B} 3600`], binds: true },
   { name: 'REBIND of the unknown, taken', type: wire.REBIND, in: [na(2, A)], want: [`2: ${A} 0`] },
   { name: 'REBIND off link', type: wire.REBIND, in: [na(2, FOREIGN)], want: [`2: ${FOREIGN} 0`] },
   { name: 'REBIND without address', type: wire.REBIND, in: [na(2)], want: ['2: status 3'] },
@@ -269,7 +269,7 @@ const exchanges: { name: string; type: number; in: Dhcp6Option[]; want: string[]
   { name: 'DECLINE', type: wire.DECLINE, in: [OURS, na(1, A)], want: [] },
   { name: 'DECLINE of the unknown', type: wire.DECLINE, in: [OURS, na(2, A)], want: ['2: status 3'] },
 ];
-for (const { name, type, in: options, want, commit = false } of exchanges) {
+for (const { name, type, in: options, want, binds = false } of exchanges) {
   test(name, () => {
     const network = new Network();
     const guest = network.guest(1);
@@ -277,7 +277,7 @@ for (const { name, type, in: options, want, commit = false } of exchanges) {
     network.nowMs += 600_000;
     const got = guest.gets(type, options);
     assert.equal(got.type, type === wire.SOLICIT ? wire.ADVERTISE : wire.REPLY);
-    assert.deepEqual([got.associations, got.commit], [want, commit]);
+    assert.deepEqual([got.associations, got.generation > 0], [want, binds]);
     assert.equal(got.status, type === wire.RELEASE || type === wire.DECLINE ? wire.STATUS_SUCCESS : null);
   });
 }
@@ -432,7 +432,7 @@ test('quiet renewals promise what is left; leases without end stay so', () => {
   network.guest(1).boots();
   network.nowMs += 10_500;
   const quiet = network.guest(1).gets(wire.RENEW, [OURS, na(1, A)]);
-  assert.deepEqual([quiet.commit, quiet.associations], [false, [`1: ${A} 3589`]]);
+  assert.deepEqual([quiet.generation, quiet.associations], [1, [`1: ${A} 3589`]]);
   const endless = new Network({ leaseSeconds: INFINITE_SECONDS }).guest(1).gets(wire.REQUEST, [OURS, na(1)]);
   const ia = wire.findOption(endless.message.options, wire.OPT_IA_NA) ?? assert.fail();
   assert.equal(Buffer.from(ia.subarray(4, 12)).toString('hex'), 'ffffffffffffffff');

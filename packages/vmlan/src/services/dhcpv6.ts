@@ -65,8 +65,7 @@ export interface Dhcp6Reply {
   readonly dstWords: Words;
   readonly dstMacHi: number;
   readonly dstMacLo: number;
-  /** The store must be durable at `generation` or later before this is sent. */
-  readonly commit: boolean;
+  /** The store must be durable at this generation or later before this is sent; 0 where nothing is promised. */
   readonly generation: number;
   /** The leases that a REPLY confirms. */
   readonly leases: readonly LeaseRecord[];
@@ -95,7 +94,6 @@ interface Query {
   readonly nowMs: number;
   /** Filled while the reply is made. */
   readonly bound: Binding[];
-  commit: boolean;
 }
 
 export class Dhcp6Server {
@@ -133,7 +131,7 @@ export class Dhcp6Server {
     }
     const duid = wire.findOption(request.options, wire.OPT_CLIENT_ID);
     const hostname = hostname6(wire.findOption(request.options, wire.OPT_FQDN));
-    const query = { request, from, duid: toHex(duid), hostname, associations, nowMs, bound: [], commit: false };
+    const query = { request, from, duid: toHex(duid), hostname, associations, nowMs, bound: [] };
     const reply = this.#isAcceptable(query, duid) ? this.#dispatch(query) : null;
     this.#counters.count(reply === null ? IGNORED : REPLIES);
     return reply;
@@ -175,7 +173,7 @@ export class Dhcp6Server {
         return this.#onConfirm(query);
       case wire.RELEASE:
       case wire.DECLINE:
-        // Nothing is promised, so nothing needs a commit first. Associations that are well left are not named.
+        // Nothing is promised, so nothing needs to be stored first. Associations that are well left are not named.
         return this.#reply(query, wire.REPLY, [status(wire.STATUS_SUCCESS), ...this.#answerAll(query, false)]);
       case wire.INFORMATION_REQUEST:
         return this.#onInformationRequest(query);
@@ -299,12 +297,11 @@ export class Dhcp6Server {
   #bind(query: Query, ia: Association, binding: Binding): Dhcp6Option {
     const { leaseSeconds } = this.config;
     const id = this.#identify(query, ia);
-    const commit = this.#pool.bind(binding, id, leaseSeconds * 1000, query.nowMs);
+    const extended = this.#pool.bind(binding, id, leaseSeconds * 1000, query.nowMs);
     query.bound.push(binding);
-    query.commit ||= commit;
-    // Without a commit the stored end stays, so no more than what is left of it is promised.
+    // Where the stored end stays, no more than what is left of it is promised.
     const left = Math.floor((binding.expiresMs - query.nowMs) / 1000);
-    return this.#addressIa(ia, binding, commit || leaseSeconds === INFINITE_SECONDS ? leaseSeconds : left);
+    return this.#addressIa(ia, binding, extended || leaseSeconds === INFINITE_SECONDS ? leaseSeconds : left);
   }
 
   /** An IA_NA with the binding's address; every other address that the client named gets lifetimes of zero. */
@@ -334,8 +331,7 @@ export class Dhcp6Server {
       dstWords: from.srcWords,
       dstMacHi: from.srcMacHi,
       dstMacLo: from.srcMacLo,
-      commit: query.commit,
-      generation: this.#store.generation,
+      generation: Math.max(0, ...query.bound.map(({ generation }) => generation)),
       leases: query.bound.map((binding) => toRecord(6, this.#pool, binding)),
     };
   }

@@ -41,6 +41,8 @@ export interface Binding {
   unseen: boolean;
   /** The stored record says that the NIC is gone, and it is not: the next bind is no quiet one. */
   backUnsaved: boolean;
+  /** The store's generation that knows its present state; 0 when that was restored or nothing is stored of it. */
+  generation: number;
   /** The NIC's attachment in which the client was last heard; see `PoolContext`. */
   attachment: number;
   queue: Set<Binding> | null;
@@ -49,7 +51,7 @@ export interface Binding {
 /** What of a binding outlives the process. */
 export type StoredBinding = Omit<
   Binding,
-  'heldUntilMs' | 'observedEndMs' | 'unseen' | 'backUnsaved' | 'attachment' | 'queue'
+  'heldUntilMs' | 'observedEndMs' | 'unseen' | 'backUnsaved' | 'generation' | 'attachment' | 'queue'
 >;
 
 export interface PoolConfig {

@@ -285,6 +285,7 @@ export class LeasePool implements SiblingPool {
       observedEndMs: this.#observedMs + lengthMs,
       unseen: stored.goneMs === null && state !== 'released',
       backUnsaved: false,
+      generation: 0,
       attachment: 0,
       queue: null,
     };
@@ -380,6 +381,7 @@ export class LeasePool implements SiblingPool {
         observedEndMs: 0,
         unseen: false,
         backUnsaved: false,
+        generation: 0,
         queue: null,
       },
       attachment: this.#context.attachment(id.nic),

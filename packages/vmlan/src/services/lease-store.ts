@@ -3,8 +3,9 @@
  * Times are epoch milliseconds. The rules of who gets what are in lease-pool.ts; here are families, NICs coming and
  * going, and persistence.
  *
- * Contract of durability: each change that a stored snapshot must know raises `generation`. Who sends a reply that
- * promises something (`commit` of a reply) first stores a snapshot whose generation is at least the reply's.
+ * Contract of durability: each change that a stored snapshot must know raises `generation`. Before a reply is sent, a
+ * snapshot whose generation is at least the reply's is stored. That is the generation of the bindings it confirms, even
+ * when this message changed nothing: the client may ask again while the first answer still waits for the disk.
  */
 import { LeasePool, MAX_BINDINGS } from './lease-pool.ts';
 import type { Binding, LeaseEvent, LeaseState, PoolConfig, StoredBinding } from './lease-binding.ts';
@@ -159,7 +160,7 @@ export class LeaseStore {
   }
 
   #onChange(family: Family, event: LeaseEvent, binding: Binding, durable: boolean): void {
-    if (durable) this.#generation++;
+    if (durable) binding.generation = ++this.#generation;
     const pool = this.#pools.get(family);
     if (this.#listener !== null && pool !== undefined) this.#listener(event, toRecord(family, pool, binding));
   }

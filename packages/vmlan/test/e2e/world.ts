@@ -28,6 +28,8 @@ export interface WorldOptions {
   readonly ipv6?: boolean;
   /** More for the resolver, in dnsmasq's words. */
   readonly records?: readonly string[];
+  /** What has to be there before vmlan starts. */
+  readonly prepare?: (vmlan: Vmlan) => Promise<void>;
 }
 
 export interface GuestOnNetwork {
@@ -81,6 +83,7 @@ export class World implements AsyncDisposable {
         ...(user === undefined ? {} : { user }),
       }),
     );
+    await options.prepare?.(vmlan);
     await vmlan.ok('up');
     return new World(lab, vmlan, stack.move());
   }

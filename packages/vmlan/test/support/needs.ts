@@ -8,6 +8,9 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
+/** The whole of what is demanded, where a build server is content with a part: VMLAN_LONG=1. */
+export const LONG: boolean = (process.env['VMLAN_LONG'] ?? '') !== '';
+
 function executable(command: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
     try {
@@ -23,6 +26,13 @@ export function needs(t: TestContext, ...commands: readonly string[]): boolean {
   const missing = commands.filter((command) => !executable(command));
   if (missing.length > 0) t.skip(`not installed: ${missing.join(', ')}`);
   return missing.length === 0;
+}
+
+/** For a whole suite in namespaces, as its `skip`: false, or why it cannot run here. */
+export function missing(...commands: readonly string[]): string | false {
+  if (process.getuid?.() !== 0) return 'needs root';
+  const absent = commands.filter((command) => !executable(command));
+  return absent.length > 0 && `not installed: ${absent.join(', ')}`;
 }
 
 /** Namespaces, TAP devices and other users' processes. */

@@ -1,0 +1,128 @@
+/**
+ * An ACK is a promise that a crash does not break: it leaves when the lease is on disk, and not before.
+ *
+ * Zone: control.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { chmod, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { formatIpv4 } from '../../src/wire/address.ts';
+import * as wire from '../../src/wire/dhcpv4.ts';
+import { until } from '../support/deadline.ts';
+import { missing } from '../support/needs.ts';
+import { output } from '../support/process.ts';
+import { Station } from '../support/station.ts';
+import { World } from './world.ts';
+
+const CONFIG = 'networks:\n  lab: { mode: user-v2, subnet: 192.168.77.0/24, subnet6: off }\n';
+/** Longer than the disk needs when it works. */
+const NO_ANSWER_MS = 1500;
+
+const stateOf = (world: World): string => join(world.vmlan.folder, 'state', 'networks', 'lab');
+
+async function startLab(world: World): Promise<string> {
+  return (await world.api.call('startNetwork', { params: { name: 'lab' } })).sockets!.qemu;
+}
+
+const warnings = async (world: World): Promise<string> => (await world.network('lab')).warnings.join('\n');
+
+/** The address that was offered, and the REQUEST for it. */
+async function offered(station: Station): Promise<{ address: string; request: Parameters<Station['askDhcp']>[0] }> {
+  const offer = await station.askDhcp({ type: wire.DISCOVER });
+  const options = [
+    wire.u32Option(wire.OPT_REQUESTED_IP, offer.yiaddr),
+    wire.u32Option(wire.OPT_SERVER_ID, wire.optionU32(offer, wire.OPT_SERVER_ID)),
+  ];
+  return { address: formatIpv4(offer.yiaddr), request: { type: wire.REQUEST, options } };
+}
+
+/** Breaks the disk, sees that nobody is promised anything, mends it, and sees that all is well. */
+async function assertWaitsForDisk(
+  world: World,
+  breakDisk: () => Promise<void>,
+  mendDisk: () => Promise<void>,
+  reason: RegExp,
+): Promise<void> {
+  const socket = await startLab(world);
+  await using before = await Station.connect(socket, '52:54:00:77:01:01');
+  const kept = await before.obtainLease();
+  await breakDisk();
+  await using station = await Station.connect(socket, '52:54:00:77:01:02');
+  const { address, request } = await offered(station);
+  // A client that hears nothing asks again, and is promised no more than the first time.
+  for (const _attempt of [1, 2]) {
+    await assert.rejects(station.askDhcp(request, NO_ANSWER_MS), /an answer to DHCP message 3/);
+  }
+  await until('the trouble to be told', 5000, async () => reason.test(await warnings(world)));
+  assert.match((await world.vmlan.run(['status'])).stderr, reason);
+  // Nothing that was promised is taken back: a renewal that changes nothing needs no disk.
+  assert.equal((await before.obtainLease()).address, kept.address);
+  await mendDisk();
+  const answer = await station.askDhcp(request);
+  assert.deepEqual([wire.optionU8(answer, wire.OPT_MESSAGE_TYPE), formatIpv4(answer.yiaddr)], [wire.ACK, address]);
+  assert.ok(storedAddresses(world).includes(address));
+  await until('the trouble to be over', 5000, async () => (await warnings(world)) === '');
+}
+
+function storedAddresses(world: World): string[] {
+  const text = readFileSync(join(stateOf(world), 'leases.json'), 'utf8');
+  const { leases } = JSON.parse(text) as { leases: { address: string; state: string }[] };
+  return leases.filter(({ state }) => state === 'bound').map(({ address }) => address);
+}
+
+describe('a lease is on disk before its ACK', { skip: missing('dnsmasq', 'ip', 'mount'), concurrency: true }, () => {
+  test('as the file shows when the ACK comes', async () => {
+    await using world = await World.create({ config: CONFIG });
+    const socket = await startLab(world);
+    for (let i = 1; i <= 20; i++) {
+      await using station = await Station.connect(socket, `52:54:00:77:00:${i.toString(16).padStart(2, '0')}`);
+      const { address } = await station.obtainLease();
+      assert.ok(storedAddresses(world).includes(address), `${address} was promised, and is not stored`);
+    }
+  });
+
+  test('in a folder that cannot be written', async () => {
+    await using world = await World.create({ config: CONFIG });
+    await assertWaitsForDisk(
+      world,
+      () => chmod(stateOf(world), 0o500),
+      () => chmod(stateOf(world), 0o700),
+      /leases are not stored: .*permission denied/,
+    );
+  });
+
+  test('on a disk that is full', async () => {
+    let state = '';
+    await using world = await World.create({
+      config: CONFIG,
+      prepare: async ({ folder }) => {
+        state = join(folder, 'state');
+        await output(['mount', '-t', 'tmpfs', '-o', 'size=512k,mode=711', 'vmlan-test', state]);
+      },
+    });
+    const filler = join(state, 'filler');
+    try {
+      await assertWaitsForDisk(
+        world,
+        () => fill(filler),
+        () => rm(filler),
+        /leases are not stored: .*the disk is full/,
+      );
+    } finally {
+      await output(['umount', '--lazy', state]);
+    }
+  });
+});
+
+async function fill(path: string): Promise<void> {
+  for (const size of [65_536, 4096]) {
+    const full = await appendUntilFull(path, size).catch((error: NodeJS.ErrnoException) => error.code);
+    assert.equal(full, 'ENOSPC');
+  }
+}
+
+async function appendUntilFull(path: string, size: number): Promise<never> {
+  for (;;) await writeFile(path, Buffer.alloc(size), { flag: 'a' });
+}
