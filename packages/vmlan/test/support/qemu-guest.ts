@@ -19,6 +19,7 @@ export const QEMU = 'qemu-system-x86_64';
 const DEFAULT_MEMORY_MIB = 128; // 64 MiB panics, 96 MiB boots
 const BOOT_TIMEOUT_MS = 60_000;
 const KILL_AFTER_MS = 3000;
+const ENDING_MS = 1000;
 
 export interface GuestOptions {
   readonly name: string;
@@ -102,6 +103,11 @@ class Machine {
     return `${this.running ? 'QEMU runs' : 'QEMU has ended'}\n${this.#stderr}\n${(await this.serial()).slice(-2000)}`;
   }
 
+  /** Waits a little for QEMU to end by itself. */
+  async ended(timeoutMs: number): Promise<void> {
+    if (this.running) await within('QEMU to end', timeoutMs, once(this.#process, 'exit')).catch(() => undefined);
+  }
+
   async close(): Promise<void> {
     if (this.running) {
       const gone = once(this.#process, 'exit');
@@ -138,6 +144,8 @@ export class QemuGuest implements AsyncDisposable {
       await agent.sh('true', { timeoutMs: BOOT_TIMEOUT_MS });
       return new QemuGuest(options.name, machine, agent);
     } catch (error) {
+      // A refused argument closes the sockets a moment before the process is gone.
+      await machine.ended(ENDING_MS);
       const story = await machine.story();
       await machine.close();
       throw new Error(`guest ${options.name} did not boot: ${story}`, { cause: error });
