@@ -109,6 +109,30 @@ export const clients = {
     return { ...(JSON.parse(answer) as Digest), ms: performance.now() - started };
   },
 
+  /** Downloads from several servers and uploads several sizes, one after the other. */
+  async transfers({
+    host,
+    downloads,
+    sink,
+    uploads,
+  }: {
+    host: string;
+    downloads: readonly number[];
+    sink: number;
+    uploads: readonly number[];
+  }): Promise<{ down: Digest[]; up: Digest[] }> {
+    const down: Digest[] = [];
+    const up: Digest[] = [];
+    for (const port of downloads) down.push(await clients.download({ host, port }));
+    for (const bytes of uploads) up.push(await clients.upload({ host, port: sink, bytes }));
+    return { down, up };
+  },
+
+  /** Several connections side by side; how each ended. */
+  async connects({ targets }: { targets: readonly Target[] }): Promise<Outcome[]> {
+    return Promise.all(targets.map((target) => clients.connect(target)));
+  },
+
   /** Sends `text`, ends its half, and returns everything the server sent, before and after. */
   async converse({ text, ...target }: Target & { text: string }): Promise<string> {
     const socket = await open(target);
