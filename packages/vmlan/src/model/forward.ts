@@ -182,7 +182,9 @@ export function clashingListen(a: Forward, b: Forward): string | null {
 
 function listensClash(a: SocketAddress, b: SocketAddress): boolean {
   if ('unix' in a || 'unix' in b) return 'unix' in a && 'unix' in b && a.unix === b.unix;
-  if (a.port !== b.port || a.host.includes(':') !== b.host.includes(':')) return false;
-  const wildcards = [ANY_ADDRESS, '::'];
-  return a.host === b.host || wildcards.includes(a.host) || wildcards.includes(b.host);
+  if (a.port !== b.port) return false;
+  // The IPv6 wildcard takes IPv4 in as well (RFC 3493 §3.7).
+  if (a.host === '::' || b.host === '::' || a.host === b.host) return true;
+  if (a.host.includes(':') || b.host.includes(':')) return false;
+  return a.host === ANY_ADDRESS || b.host === ANY_ADDRESS;
 }

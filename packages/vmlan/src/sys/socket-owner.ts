@@ -5,7 +5,7 @@
  * who has it open.  Another user's process is seen by root alone; then the owner is unknown, which is no error.
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 export interface SocketOwner {
   readonly pid: number;
@@ -13,6 +13,7 @@ export interface SocketOwner {
 }
 
 const TCP_LISTEN = '0A';
+const NODE_THREAD_NAME = 'MainThread';
 
 export function ownerOfPort(protocol: 'tcp' | 'udp', port: number, proc = '/proc'): SocketOwner | null {
   const rows = [protocol, `${protocol}6`].flatMap((file) => readRows(join(proc, 'net', file)));
@@ -69,9 +70,12 @@ function linkTarget(path: string): string {
   }
 }
 
+/** The command's name; the thread name that comm holds says nothing about a Node.js program. */
 function processName(proc: string, pid: string): string {
   try {
-    return readFileSync(join(proc, pid, 'comm'), 'utf8').trim();
+    const name = readFileSync(join(proc, pid, 'comm'), 'utf8').trim();
+    if (name !== NODE_THREAD_NAME) return name;
+    return basename(readFileSync(join(proc, pid, 'cmdline'), 'utf8').split('\0')[0]!);
   } catch {
     return 'unknown';
   }

@@ -61,6 +61,7 @@ export class FakeDriver implements Driver {
   readonly #leases = new Map<string, FakeLease[]>();
   readonly #connected = new Map<string, Set<string>>();
   readonly #listeners = new Set<Listener>();
+  readonly #occupied = new Set<string>();
   #refusals: { readonly action: Step['action']; readonly error: VmlanError }[] = [];
 
   list(): Promise<readonly string[]> {
@@ -108,6 +109,7 @@ export class FakeDriver implements Driver {
   }
 
   #checkPort(protocol: string, listen: string): void {
+    if (this.#occupied.has(listen)) throw new VmlanError('address-in-use', `${listen} is in use`);
     for (const [name, { state }] of this.#running) {
       const taken = state.forwards.some((one) => one.protocol === protocol && JSON.stringify(one.listen) === listen);
       if (taken) throw new VmlanError('address-in-use', `${listen} is in use by network "${name}"`);
@@ -120,10 +122,10 @@ export class FakeDriver implements Driver {
     return running;
   }
 
-  allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress> {
+  async allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress> {
     const { network: config, state } = this.#mustRun(network);
     const lease = config.ipv4 === null ? null : this.#lease(config, nicKey, mac, reservedFor(state.nics, nicKey));
-    return Promise.resolve({
+    return {
       address4: lease?.address ?? null,
       prefix4: config.ipv4?.prefix ?? 0,
       gateway4: config.ipv4?.gateway ?? null,
@@ -132,7 +134,7 @@ export class FakeDriver implements Driver {
       prefix6: config.ipv6?.prefix ?? null,
       mtu: config.mtu,
       searchDomains: config.dns.searchDomains,
-    });
+    };
   }
 
   #lease(config: Network, nic: string, mac: string, reserved: string | null): FakeLease {
@@ -147,9 +149,9 @@ export class FakeDriver implements Driver {
     return lease;
   }
 
-  snapshot(network: string): Promise<EngineSnapshot> {
+  async snapshot(network: string): Promise<EngineSnapshot> {
     const { state } = this.#mustRun(network);
-    return Promise.resolve({
+    return {
       guests: state.nics.map((nic) => this.#guestSnapshot(network, nic)),
       forwards: state.forwards.map((forward): ForwardSnapshot => ({ ...forward, state: 'listening', connections: 0 })),
       leases: this.#storedLeases(network),
@@ -157,7 +159,7 @@ export class FakeDriver implements Driver {
       flows: { tcp: 0, udp: 0, icmp: 0 },
       ipv6Reachable: false,
       capabilities: { peekOffset: true, ping: true, ipv6: true },
-    });
+    };
   }
 
   #guestSnapshot(network: string, nic: NicConfig): GuestSnapshot {
@@ -219,6 +221,13 @@ export class FakeDriver implements Driver {
   /** The next step of this kind fails. */
   refuse(action: Step['action'], error: VmlanError): void {
     this.#refusals = [...this.#refusals, { action, error }];
+  }
+
+  /** Somebody else listens at this port of 127.0.0.1. */
+  occupy(port: number): Disposable {
+    const listen = JSON.stringify({ host: '127.0.0.1', port });
+    this.#occupied.add(listen);
+    return { [Symbol.dispose]: () => void this.#occupied.delete(listen) };
   }
 
   /** A registered guest connects and is given its address. */
