@@ -42,9 +42,10 @@ export class GuestAgent implements AsyncDisposable {
   #nextId = Math.floor(Math.random() * 1_000_000) * 1000; // a second client of the same guest must not reuse an id
   #closed: Error | undefined;
 
-  /** `path` is QEMU's chardev socket; QEMU may still be about to create it. */
-  static async connect(path: string, timeoutMs = 10_000): Promise<GuestAgent> {
+  /** `path` is QEMU's chardev socket; QEMU may still be about to create it. Gives up when `alive` says so. */
+  static async connect(path: string, { timeoutMs = 10_000, alive = () => true } = {}): Promise<GuestAgent> {
     const socket = await until(`the guest's agent socket ${path}`, timeoutMs, async () => {
+      if (!alive()) throw new Error('QEMU has ended');
       const attempt = connect(path);
       return once(attempt, 'connect').then(
         () => attempt,

@@ -7,7 +7,6 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,10 +136,10 @@ export class QemuGuest implements AsyncDisposable {
     const image = await guestImage();
     const machine = await Machine.start((folder) => bootArgs(image, options, folder), options.wrap ?? []);
     try {
-      const agentSocket = join(machine.folder, 'agent');
-      await until('QEMU to start', BOOT_TIMEOUT_MS, () => existsSync(agentSocket) || !machine.running);
-      if (!machine.running) throw new Error('QEMU did not start');
-      const agent = await GuestAgent.connect(agentSocket);
+      const agent = await GuestAgent.connect(join(machine.folder, 'agent'), {
+        timeoutMs: BOOT_TIMEOUT_MS,
+        alive: () => machine.running,
+      });
       await agent.sh('true', { timeoutMs: BOOT_TIMEOUT_MS });
       return new QemuGuest(options.name, machine, agent);
     } catch (error) {
