@@ -43,7 +43,7 @@ export class GuestAgent implements AsyncDisposable {
   #closed: Error | undefined;
 
   /** `path` is QEMU's chardev socket; QEMU may still be about to create it. Gives up when `alive` says so. */
-  static async connect(path: string, { timeoutMs = 10_000, alive = () => true } = {}): Promise<GuestAgent> {
+  static async connect(path: string, { timeoutMs = 10_000, alive = (): boolean => true } = {}): Promise<GuestAgent> {
     const socket = await until(`the guest's agent socket ${path}`, timeoutMs, async () => {
       if (!alive()) throw new Error('QEMU has ended');
       const attempt = connect(path);
