@@ -3,13 +3,15 @@
  *
  * Zone: packet.  Set-associative, WAYS entries per set, so it never grows and never rehashes.  A port owns at most
  * PORT_LIMIT entries: a guest that makes up source addresses pushes out nobody but itself.  Entries age out after
- * AGEING_MS (802.1Q default).  MACs are (hi: 16 bits, lo: 32 bits).
+ * AGEING_MS (802.1Q default), but for the MAC of a port's own NIC, which stays while its link is up: a guest that is
+ * silent is not one that is gone.  MACs are (hi: 16 bits, lo: 32 bits).
  */
 import type { Port } from './port.ts';
 
 const WAYS = 4;
 export const AGEING_MS = 300_000;
 export const PORT_LIMIT = 64; // stations behind one port
+const SWEEP_MS = 1000;
 
 export class MacTable {
   readonly #hi: Int32Array;
@@ -18,6 +20,7 @@ export class MacTable {
   readonly #ports: (Port | null)[];
   readonly #mask: number;
   readonly #seed: number;
+  #sweepAtMs = 0;
 
   /** `sets` is a power of two; the table holds 4 × sets stations. */
   constructor(sets: number, seed: number) {
@@ -29,10 +32,10 @@ export class MacTable {
     this.#seed = seed | 0;
   }
 
-  /** The port behind which (hi, lo) was seen within AGEING_MS, or null. */
+  /** The port behind which (hi, lo) is, or null. */
   lookup(hi: number, lo: number, nowMs: number): Port | null {
     const index = this.#find(hi, lo);
-    if (index < 0 || nowMs - this.#seen[index]! > AGEING_MS) return null;
+    if (index < 0 || this.#isAged(index, nowMs)) return null;
     return this.#ports[index]!;
   }
 
@@ -44,6 +47,7 @@ export class MacTable {
       this.#seen[found] = nowMs;
       return true;
     }
+    if (port.learned >= PORT_LIMIT && nowMs >= this.#sweepAtMs) this.#sweep(nowMs);
     const victim = this.#victim(hi, lo, port, nowMs);
     if (victim < 0) return false;
     this.#hi[victim] = hi;
@@ -69,19 +73,36 @@ export class MacTable {
     return -1;
   }
 
+  /** Frees what has aged out, so that it counts against no port; at most every SWEEP_MS, since it looks at every entry. */
+  #sweep(nowMs: number): void {
+    this.#sweepAtMs = nowMs + SWEEP_MS;
+    for (let i = 0; i < this.#ports.length; i++) {
+      const holder = this.#ports[i]!;
+      if (holder === null || !this.#isAged(i, nowMs)) continue;
+      holder.learned--;
+      this.#ports[i] = null;
+    }
+  }
+
   /** A place in the set: free or aged first, else the oldest that this port itself holds. */
   #victim(hi: number, lo: number, port: Port, nowMs: number): number {
     const first = this.#set(hi, lo);
     let own = -1;
     for (let i = first; i < first + WAYS; i++) {
       const holder = this.#ports[i]!;
-      if (holder === null || nowMs - this.#seen[i]! > AGEING_MS) {
-        if (port.learned < PORT_LIMIT) return i;
-      } else if (holder === port && (own < 0 || this.#seen[i]! < this.#seen[own]!)) {
-        own = i;
+      if (holder === port) {
+        if (own < 0 || this.#seen[i]! < this.#seen[own]!) own = i;
+      } else if (port.learned < PORT_LIMIT && (holder === null || this.#isAged(i, nowMs))) {
+        return i;
       }
     }
     return own;
+  }
+
+  #isAged(index: number, nowMs: number): boolean {
+    if (nowMs - this.#seen[index]! <= AGEING_MS) return false;
+    const holder = this.#ports[index]!;
+    return !holder.live || this.#hi[index] !== holder.macHi || this.#lo[index] !== (holder.macLo | 0);
   }
 
   #assign(index: number, port: Port): void {
