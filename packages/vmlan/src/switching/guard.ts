@@ -3,7 +3,7 @@
  *
  * Zone: packet.  A guest may use addresses that are its own or nobody's (address-table.ts); it may not be a DHCP
  * server or an IPv6 router (RFC 7610 DHCPv6-Shield, RFC 6105 RA-Guard).  The verdict is OK or the counter that says
- * why the frame is dropped.  VLAN-tagged and unknown EtherTypes pass: they carry no address of this segment.
+ * why the frame is dropped.  Frames of a VLAN and unknown EtherTypes pass: they carry no address of this segment.
  */
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -25,12 +25,16 @@ export const ROGUE_DHCP: number = counter('drop_rogue_dhcp_server');
 export const ROGUE_ROUTER: number = counter('drop_rogue_router_advertisement');
 export const BAD_HEADERS: number = counter('drop_ipv6_hidden_headers');
 export const FRAGMENTED_ND: number = counter('drop_fragmented_nd');
+export const NESTED_TAGS: number = counter('drop_nested_priority_tags');
 
 const MAPPED = 0xffff; // third word of ::ffff:a.b.c.d
 const LIMITED_BROADCAST = 0xffff_ffff;
 const DHCP_SERVER_PORT = 67;
 const DHCPV6_SERVER_PORT = 547;
 const LINK_LOCAL = 0xfe80_0000; // /10
+const TYPE_SERVICE_VLAN = 0x88a8; // 802.1ad
+const VLAN_ID = 0x0fff;
+const MAX_PRIORITY_TAGS = 2;
 
 export interface GuardAddresses {
   /** IPv4 network and mask of the segment as uint32; mask 0 when the segment has no addresses of its own. */
@@ -54,9 +58,17 @@ export class Guard {
 
   /** PASS, or the counter of the reason to drop. `len` is at least an Ethernet header. */
   check(v: DataView, off: number, len: number, port: Port, nowMs: number): number {
-    const l3 = off + ethernet.HEADER_LEN;
-    const avail = len - ethernet.HEADER_LEN;
-    switch (ethernet.etherType(v, off)) {
+    let l3 = off + ethernet.HEADER_LEN;
+    let avail = len - ethernet.HEADER_LEN;
+    let type = ethernet.etherType(v, off);
+    // A tag with VLAN 0 is of no VLAN (802.1Q §6.9): receivers look behind it, and so must we.
+    for (let tags = 0; isPriorityTag(v, type, l3, avail); tags++) {
+      if (tags === MAX_PRIORITY_TAGS) return NESTED_TAGS;
+      type = v.getUint16(l3 + 2);
+      l3 += ethernet.VLAN_TAG_LEN;
+      avail -= ethernet.VLAN_TAG_LEN;
+    }
+    switch (type) {
       case ethernet.TYPE_IPV4:
         return avail < ipv4.MIN_HEADER_LEN ? PASS : this.#checkIpv4(v, l3, avail, port, nowMs);
       case ethernet.TYPE_ARP:
@@ -95,13 +107,22 @@ export class Guard {
     if (!unspecified && !this.#mayUse6(w0, w1, w2, w3, port, nowMs)) return SPOOFED_IPV6;
     // Headers that we refuse but a peer may accept could hide what is looked for below (RFC 7113 §3).
     if (ipv6.upper(v, ip) !== 0) return BAD_HEADERS;
-    // RFC 6980: Neighbor Discovery is never fragmented.
-    if ($upper.isFragment) return $upper.protocol === ipv4.PROTO_ICMPV6 ? FRAGMENTED_ND : PASS;
+    if ($upper.isFragment) return this.#checkFragment6(v);
     if ($upper.protocol === ipv4.PROTO_UDP && $upper.length >= udp.HEADER_LEN) {
       return udp.srcPort(v, $upper.offset) === DHCPV6_SERVER_PORT ? ROGUE_DHCP : PASS;
     }
     if ($upper.protocol !== ipv4.PROTO_ICMPV6 || $upper.length < icmpv6.HEADER_LEN) return PASS;
     return this.#checkNd(v, $upper.offset, $upper.length, port, nowMs);
+  }
+
+  /** The first fragment says what all of them are; without it nobody puts the others together. */
+  #checkFragment6(v: DataView): number {
+    const { protocol, offset, fragment } = $upper;
+    if (ipv6.fragmentOffset(v, fragment) !== 0) return PASS;
+    if (protocol === ipv4.PROTO_UDP) return udp.srcPort(v, offset) === DHCPV6_SERVER_PORT ? ROGUE_DHCP : PASS;
+    if (protocol === ipv4.PROTO_ICMPV6) return isNd(icmpv6.type(v, offset)) ? FRAGMENTED_ND : PASS; // RFC 6980
+    // RFC 7112: a first fragment has all headers in it.
+    return isExtension(protocol) ? BAD_HEADERS : PASS;
   }
 
   #checkNd(v: DataView, o: number, len: number, port: Port, nowMs: number): number {
@@ -135,6 +156,19 @@ export class Guard {
     return this.addresses.mayUse(port, w0, w1, w2, w3, nowMs);
   }
 }
+
+const isNd = (type: number): boolean => type >= icmpv6.TYPE_ROUTER_SOLICIT && type <= icmpv6.TYPE_REDIRECT;
+
+const isExtension = (next: number): boolean =>
+  next === ipv6.NEXT_HOP_BY_HOP ||
+  next === ipv6.NEXT_ROUTING ||
+  next === ipv6.NEXT_FRAGMENT ||
+  next === ipv6.NEXT_DESTINATION;
+
+const isPriorityTag = (v: DataView, type: number, tag: number, avail: number): boolean =>
+  (type === ethernet.TYPE_VLAN || type === TYPE_SERVICE_VLAN) &&
+  avail >= ethernet.VLAN_TAG_LEN &&
+  (v.getUint16(tag) & VLAN_ID) === 0;
 
 const same = (a: Uint32Array, w0: number, w1: number, w2: number, w3: number): boolean =>
   a[3] === w3 && a[2] === w2 && a[1] === w1 && a[0] === w0;
