@@ -16,13 +16,17 @@ import { $upper } from '../wire/ipv6.ts';
 import * as ndp from '../wire/ndp.ts';
 import type { Port } from './port.ts';
 
-const LOCAL_UNICAST = 0x0200; // first byte 02: locally administered, not a group
+const PREFIX_HI = 0x0276; // first byte 02: locally administered, not a group
+const PREFIX_LO = 0x6c; // third byte
 
-/** Gives `port` an alias that nobody else has: 02:76 and its id. */
+/** Gives `port` an alias that nobody else has: 02:76:6c and its id. */
 export function giveAlias(port: Port): void {
-  port.aliasHi = LOCAL_UNICAST | 0x76;
-  port.aliasLo = (0x6c00_0000 | (port.id & 0xff_ffff)) >>> 0;
+  port.aliasHi = PREFIX_HI;
+  port.aliasLo = ((PREFIX_LO << 24) | (port.id & 0xff_ffff)) >>> 0;
 }
+
+/** A MAC that is somebody's alias, or will be. */
+export const isAlias = (hi: number, lo: number): boolean => hi === PREFIX_HI && lo >>> 24 === PREFIX_LO;
 
 /** Rewrites the guest's own MAC to its alias, in place. `len` is at least an Ethernet header. */
 export function rewriteFromGuest(v: DataView, off: number, len: number, port: Port): void {

@@ -11,7 +11,7 @@ import { type Counters, counter } from '../core/counters.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { type Guard, PASS } from './guard.ts';
-import { giveAlias, rewriteFromGuest, rewriteToGuest } from './mac-alias.ts';
+import { giveAlias, isAlias, rewriteFromGuest, rewriteToGuest } from './mac-alias.ts';
 import { MacTable } from './mac-table.ts';
 import type { Port } from './port.ts';
 
@@ -136,6 +136,8 @@ export class Segment {
       rewriteFromGuest(v, off, len, port);
       hi = port.aliasHi;
       lo = port.aliasLo;
+    } else if (isAlias(hi, lo)) {
+      return this.#refuse(port, DROP_BAD_SOURCE); // guests do not know that there are aliases, and take none
     }
     if (ethernet.isSrcMulticast(v, off) || (hi | lo) === 0) return this.#refuse(port, DROP_BAD_SOURCE);
     if (hi === this.#options.gatewayMacHi && lo === this.#options.gatewayMacLo) {
