@@ -241,9 +241,9 @@ export class Gateway {
   #onUnknownProtocol(p: Packet, nowMs: number): void {
     if (p.family === 4) return this.reject(p, 'protocol', nowMs);
     if (p.protocol === ipv6.NEXT_NONE) return; // RFC 8200 §4.7: whatever follows is ignored
-    const [w0, w1, w2, w3] = this.config.address6 ?? this.config.linkLocal;
+    const from = this.config.address6 ?? this.config.linkLocal;
     // RFC 4443 §3.4: the error points at the byte that names the protocol; `$upper` still speaks of this packet.
-    this.icmp.sendError(p, 'protocol', w0!, w1!, w2!, w3!, nowMs, $upper.nextHeaderAt - p.ip);
+    this.icmp.sendError(p, 'protocol', from[0]!, from[1]!, from[2]!, from[3]!, nowMs, $upper.nextHeaderAt - p.ip);
   }
 
   #onTcp(p: Packet, nowMs: number): void {
