@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { LeaseFile, parseLeases } from './lease-file.ts';
+
+function folder(t: TestContext): string {
+  const directory = mkdtempSync('/tmp/vmlan-leases-');
+  t.after(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+interface Heard {
+  readonly durable: number[];
+  readonly trouble: (string | null)[];
+  next(count: number): Promise<void>;
+}
+
+function listen(file: LeaseFile): Heard {
+  const durable: number[] = [];
+  const trouble: (string | null)[] = [];
+  let wake = (): void => undefined;
+  file.listen({
+    onDurable: (generation) => {
+      durable.push(generation);
+      wake();
+    },
+    onTrouble: (text) => {
+      trouble.push(text);
+      wake();
+    },
+  });
+  const next = async (count: number): Promise<void> => {
+    while (durable.length + trouble.length < count) await new Promise<void>((resolve) => (wake = resolve));
+  };
+  return { durable, trouble, next };
+}
+
+test('a new file has a DUID-UUID, kept from the first moment', async (t) => {
+  const path = join(folder(t), 'leases.json');
+  const file = await LeaseFile.open(path, 'lab');
+  assert.match(file.duid, /^0004[0-9a-f]{32}$/);
+  assert.equal((await LeaseFile.open(path, 'lab')).duid, file.duid);
+  assert.deepEqual([file.leases, file.warning], [[], null]);
+});
+
+test('what is stored is there again', async (t) => {
+  const path = join(folder(t), 'leases.json');
+  const file = await LeaseFile.open(path, 'lab');
+  const heard = listen(file);
+  file.store(1, [{ address: '10.0.0.2' }]);
+  await heard.next(1);
+  assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [{ address: '10.0.0.2' }]);
+  assert.deepEqual(parseLeases(readFileSync(path, 'utf8')), [{ address: '10.0.0.2' }]);
+});
+
+test('generations that come during a write are written as one, the newest', async (t) => {
+  const path = join(folder(t), 'leases.json');
+  const file = await LeaseFile.open(path, 'lab');
+  const heard = listen(file);
+  for (let generation = 1; generation <= 50; generation++) file.store(generation, [{ generation }]);
+  await file.flush();
+  assert.deepEqual([heard.durable.at(0), heard.durable.at(-1)], [1, 50]);
+  assert.ok(heard.durable.length <= 3, `confirmed ${heard.durable.join()}`);
+  assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [{ generation: 50 }]);
+});
+
+describe('a damaged file', () => {
+  const damaged: Record<string, string> = {
+    truncated: '{"version":1,"duid":"0004aa","leas',
+    empty: '',
+    'of another version': '{"version":9,"duid":"0004aa","leases":[]}',
+    'without a DUID': '{"version":1,"leases":[]}',
+    'without leases': '{"version":1,"duid":"0004aa"}',
+  };
+  for (const [name, text] of Object.entries(damaged)) {
+    test(`${name} is set aside and reported`, async (t) => {
+      const directory = folder(t);
+      const path = join(directory, 'leases.json');
+      writeFileSync(path, text);
+      const file = await LeaseFile.open(path, 'lab');
+      assert.match(file.warning ?? '', /was damaged and is kept as .*leases\.json\.damaged-\d{8}T\d{6}Z/);
+      const aside = readdirSync(directory).find((one) => one.includes('damaged'))!;
+      assert.equal(readFileSync(join(directory, aside), 'utf8'), text);
+      assert.deepEqual(file.leases, []);
+    });
+  }
+
+  test('never takes the place of an earlier one', async (t) => {
+    const directory = folder(t);
+    const path = join(directory, 'leases.json');
+    for (const text of ['one', 'two', 'three']) {
+      writeFileSync(path, text);
+      await LeaseFile.open(path, 'lab');
+    }
+    const kept = readdirSync(directory).filter((one) => one.includes('damaged'));
+    assert.deepEqual(kept.map((one) => readFileSync(join(directory, one), 'utf8')).sort(), ['one', 'three', 'two']);
+  });
+});
+
+test('a disk that fails confirms nothing, is reported once, and tried again', async (t) => {
+  const directory = folder(t);
+  const file = await LeaseFile.open(join(directory, 'leases.json'), 'lab');
+  const heard = listen(file);
+  const blocked = join(directory, 'leases.json.tmp');
+  // A directory in the place of the temporary file: no write can succeed, for root neither.
+  mkdirSync(join(blocked, 'x'), { recursive: true });
+  file.store(1, [1]);
+  await heard.next(1);
+  assert.deepEqual(heard.durable, []);
+  assert.match(heard.trouble[0] ?? '', /leases are not stored: .*leases\.json cannot be written/);
+  file.store(2, [2]);
+  rmSync(blocked, { recursive: true });
+  await heard.next(3);
+  assert.deepEqual([heard.durable, heard.trouble.at(-1)], [[2], null]);
+});
+
+test('a directory that may not be written is said so', { skip: process.getuid!() === 0 }, async (t) => {
+  const directory = folder(t);
+  chmodSync(directory, 0o500);
+  await assert.rejects(LeaseFile.open(join(directory, 'leases.json'), 'lab'), { code: 'not-permitted' });
+});

@@ -1,0 +1,201 @@
+/** The network process as it really runs: its privileges, its files, its end. Over the stand-in datapath. */
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isRunning } from '../../sys/process-identity.ts';
+import { readPrivileges, unprivilegedUser } from '../../sys/privileges.ts';
+import type { DriverEvent, WantedNetwork } from '../driver.ts';
+import { networkPaths } from '../network-paths.ts';
+import type { NetworkPaths } from '../network-paths.ts';
+import { resolveNetwork } from '../../model/resolve.ts';
+import { UserspaceDriver } from './driver.ts';
+import { NetworkClient } from './network-client.ts';
+import { RpcPeer } from './rpc.ts';
+
+const PROGRAM = join(import.meta.dirname, 'stand-in-engine.fixture.ts');
+const USER = process.getuid!() === 0 ? unprivilegedUser(undefined) : null;
+
+function wanted(parts: Partial<WantedNetwork> = {}): WantedNetwork {
+  const context = { identify: () => new Uint8Array(16), pickSubnet: () => null };
+  const network = resolveNetwork('lab', { mode: 'user-v2', subnet: '10.66.0.0/24' }, context);
+  return { network, closed: [], reservations: [], nics: [], links: [], records: [], forwards: [], ...parts };
+}
+
+class Bed implements AsyncDisposable {
+  readonly directory: string = mkdtempSync('/tmp/vmlan-process-');
+  readonly paths: NetworkPaths;
+  readonly driver: UserspaceDriver;
+  readonly events: DriverEvent[] = [];
+
+  constructor(program: string = PROGRAM) {
+    if (USER !== null) chmodSync(this.directory, 0o711);
+    const [runtime, state] = [join(this.directory, 'run'), join(this.directory, 'state')];
+    this.paths = networkPaths(runtime, state, 'lab');
+    this.driver = new UserspaceDriver({ runtime, state, program, user: USER });
+    this.driver.onEvent((_network, event) => this.events.push(event));
+  }
+
+  async make(target: WantedNetwork | null): Promise<void> {
+    await this.driver.apply(this.driver.plan('lab', target, await this.driver.observe('lab')));
+  }
+
+  get pid(): number {
+    return (JSON.parse(readFileSync(this.paths.process, 'utf8')) as { pid: number }).pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.make(null);
+    await this.driver.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+test('the process is an ordinary user without capabilities, and cannot gain any', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const threads = readPrivileges(`/proc/${bed.pid}/task`);
+  const uid = String(USER?.uid ?? process.getuid!());
+  for (const { uids, held } of threads) assert.deepEqual([uids, held], [[uid, uid, uid, uid], []]);
+  assert.ok(threads.find(({ thread }) => thread === String(bed.pid))?.noNewPrivileges);
+  assert.match(readFileSync(`/proc/${bed.pid}/status`, 'utf8'), /^Groups:\s*$/m);
+});
+
+test('nobody but its user and root gets to its sockets', async () => {
+  await using bed = new Bed();
+  const link = { id: 'qemu', link: { kind: 'stream-listen', address: { unix: bed.paths.qemu }, nic: null } } as const;
+  await bed.make(wanted({ links: [link] }));
+  assert.equal(statSync(bed.paths.directory).mode & 0o777, 0o700);
+  assert.equal(statSync(bed.paths.control).mode & 0o777, 0o600);
+  assert.equal(statSync(bed.paths.qemu).uid, USER?.uid ?? process.getuid!());
+});
+
+test('SIGTERM ends it cleanly', async () => {
+  await using bed = new Bed();
+  const listen = { unix: join(bed.paths.guests, 'app.sock') };
+  const forward = { id: 'f', protocol: 'tcp', direction: 'host', listen, target: { host: 'web', port: 80 } } as const;
+  await bed.make(wanted({ forwards: [forward] }));
+  const identity = JSON.parse(readFileSync(bed.paths.process, 'utf8')) as { pid: number; startTime: string };
+  const ended = exited(bed);
+  process.kill(identity.pid, 'SIGTERM');
+  assert.match(await ended, /network lab stopped/);
+  while (isRunning(identity)) await new Promise(setImmediate);
+  assert.deepEqual(
+    [existsSync(bed.paths.process), existsSync(listen.unix), existsSync(bed.paths.control)],
+    [false, false, false],
+  );
+});
+
+test('SIGINT and SIGHUP are for the daemon, not for it', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const { pid } = bed;
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) process.kill(pid, signal);
+  assert.equal((await bed.driver.observe('lab')).pid, pid);
+});
+
+test('when the datapath dies it dies loudly', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const ended = exited(bed);
+  const nic = { key: 'crash/0', guest: 'crash', mac: null, connected: true };
+  await bed.make(wanted({ nics: [nic] })).catch(() => undefined);
+  assert.match(await ended, /the engine ended: assertion failed/);
+  assert.match(readFileSync(bed.paths.log, 'utf8'), /error the engine ended: assertion failed/);
+});
+
+test('leases are on disk before they are confirmed, and read by the next one', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const { address4 } = await bed.driver.allocate('lab', 'web/0', '52:54:00:00:00:01');
+  process.kill(bed.pid, 'SIGKILL');
+  await exited(bed);
+  await bed.make(wanted());
+  assert.equal((await bed.driver.allocate('lab', 'web/0', '52:54:00:00:00:01')).address4, address4);
+});
+
+test('a damaged lease file is reported and kept', async () => {
+  await using bed = new Bed();
+  mkdirSync(bed.paths.state, { recursive: true });
+  writeFileSync(bed.paths.leases, '{"version":1,"du');
+  await bed.make(wanted());
+  const { warnings } = await bed.driver.observe('lab');
+  assert.match(warnings.join(), /leases\.json was damaged and is kept as/);
+  assert.ok(readdirSync(bed.paths.state).some((name) => name.startsWith('leases.json.damaged-')));
+});
+
+test('a state directory that its user cannot reach is refused', { skip: USER === null }, async () => {
+  await using bed = new Bed();
+  chmodSync(bed.directory, 0o700);
+  await assert.rejects(bed.make(wanted()), { code: 'not-permitted', message: /is closed to user nobody/ });
+  assert.deepEqual(await bed.driver.list(), []);
+  chmodSync(bed.directory, 0o711);
+});
+
+test('the first request must be the greeting, of a protocol that both speak', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const peer = new RpcPeer(await connected(bed.paths.control));
+  await assert.rejects(peer.request('snapshot'), { code: 'unavailable', message: /first request is `hello`/ });
+  await assert.rejects(peer.request('hello', { protocol: 99 }), {
+    code: 'unsupported',
+    message: /speaks protocol 1, not 99/,
+  });
+  assert.deepEqual(Object.keys((await peer.request('hello', { protocol: 1 })) as object), [
+    'protocol',
+    'network',
+    'pid',
+    'startedMs',
+  ]);
+  await assert.rejects(peer.request('dance'), { code: 'unsupported', message: /no method "dance"/ });
+  peer.close();
+});
+
+test('two daemons may look at it at once', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const other = await NetworkClient.adopt(bed.paths, { onNotification: () => undefined, onLost: () => undefined });
+  assert.equal(other?.pid, bed.pid);
+  other?.release();
+});
+
+test('a process file of a process that is gone means nothing', async () => {
+  await using bed = new Bed();
+  mkdirSync(bed.paths.directory, { recursive: true });
+  writeFileSync(bed.paths.process, '{"pid":1,"startTime":"999999999999"}');
+  assert.equal((await bed.driver.observe('lab')).applied, null);
+  assert.deepEqual(await bed.driver.list(), ['lab'], 'it ran once, and shall run again');
+  await bed.make(wanted());
+  assert.notEqual((await bed.driver.observe('lab')).applied, null);
+});
+
+test('a program that says nothing is reported with its last words', async () => {
+  await using bed = new Bed(join(import.meta.dirname, 'no-such-program.ts'));
+  await assert.rejects(bed.make(wanted()), { code: 'unavailable', message: /ended while it started/ });
+  assert.ok(!existsSync(bed.paths.process));
+});
+
+function exited(bed: Bed): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  bed.driver.onEvent((_network, event) => event.kind === 'exited' && resolve(event.reason));
+  return promise;
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path, () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
