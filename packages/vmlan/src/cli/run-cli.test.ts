@@ -505,7 +505,7 @@ describe('completion', () => {
     assert.deepEqual(await words('run', 'x', '--network', ''), ['lab', 'dev']);
     assert.deepEqual(await words('run', 'x', '--network=d'), ['--network=dev']);
     assert.deepEqual(await words('run', 'x', '--network', '=', 'd'), ['dev']);
-    assert.deepEqual(await words('attach', '--kind', 'qemu-s'), ['qemu-stream', 'qemu-socket-tcp']);
+    assert.deepEqual(await words('attach', '--kind', 'qemu-s'), ['qemu-stream', 'qemu-socket-tcp', 'qemu-server']);
     assert.deepEqual(await words('attach', '--kind', 'vfkit', 'w'), ['web']);
     assert.deepEqual(await words('list', '--o'), ['--output']);
     assert.deepEqual(await words('-o', 'j'), ['json']);

@@ -136,6 +136,10 @@ function nicLinks(input: DesiredInput, { guest, key, nic }: GuestNic): readonly 
             stream,
             { id, link: { kind: 'stream-listen', address: { host: '127.0.0.1', port: attachment.port }, nic: key } },
           ];
+    case 'qemu-server':
+      return attachment.server === undefined
+        ? [stream]
+        : [stream, { id, link: { kind: 'stream-connect', address: attachment.server, nic: key } }];
     case 'netns': {
       if (attachment.netns === null || !input.namespaceExists(nic)) return [stream];
       const { inode: _inode, ...target } = attachment.netns;

@@ -15,6 +15,7 @@ import { reservedAddressProblem } from '../model/resolve-ipv4.ts';
 import type { Context } from './context.ts';
 import { nicsOf } from './desired.ts';
 import { freeLoopbackPort } from './free-port.ts';
+import { serverAddress } from './server-address.ts';
 import { namespaceInode } from './namespace.ts';
 import type { Networks } from './networks.ts';
 import { Serial } from './serial.ts';
@@ -165,6 +166,8 @@ export class Guests {
     return this.#serial.run(name, async () => {
       const known = this.find(name);
       if (known === null) checkGuestName(name);
+      // Where it leads is settled first: an address that makes no sense registers nobody.
+      const target = resolveTarget(input);
       const network =
         input.network === undefined && known !== null
           ? this.#networks.get(known.nics[0]!.network)
@@ -173,7 +176,7 @@ export class Guests {
       const guest = known ?? (await this.#register({ ...input, name, network: network.name }));
       const nic = guest.nics.find((one) => one.network === network.name) ?? this.#addNic(guest, network, input);
       if (known !== null) checkUnchanged(name, nic, input);
-      const attached = { ...nic, attachment: await this.#attachment(input.kind ?? 'qemu-stream', nic, input.netns) };
+      const attached = { ...nic, attachment: await this.#attachment(nic, input.kind ?? 'qemu-stream', target) };
       const changed = withNic(guest, attached);
       // A namespace that is attached again gets a new TAP, whether or not the old one is still there.
       if (nic.attachment?.kind === 'netns')
@@ -191,10 +194,9 @@ export class Guests {
     return this.#newNic(network, guest.name, index, input);
   }
 
-  async #attachment(kind: AttachKind, nic: StoredNic, netns: NetnsInput | undefined): Promise<StoredAttachment> {
-    if (kind === 'netns') return { kind, port: null, netns: resolveNetns(netns!) };
-    if (kind !== 'qemu-socket-tcp') return { kind, port: null, netns: null };
-    return { kind, port: nic.attachment?.port ?? (await freeLoopbackPort()), netns: null };
+  async #attachment(nic: StoredNic, kind: AttachKind, target: Target): Promise<StoredAttachment> {
+    if (kind !== 'qemu-socket-tcp') return { kind, port: null, ...target };
+    return { kind, port: nic.attachment?.port ?? (await freeLoopbackPort()), ...target };
   }
 
   detach(name: string, network: string | undefined): Promise<void> {
@@ -252,6 +254,16 @@ function checkUnchanged(name: string, nic: StoredNic, input: AttachInput): void 
       hint: 'change it first, or remove the guest',
     },
   );
+}
+
+/** What an attachment leads to besides vmlan's own sockets. */
+type Target = Pick<StoredAttachment, 'netns' | 'server'>;
+
+function resolveTarget({ netns, server }: AttachInput): Target {
+  return {
+    netns: netns === undefined ? null : resolveNetns(netns),
+    ...(server === undefined ? {} : { server: serverAddress(server) }),
+  };
 }
 
 function resolveNetns(input: NetnsInput): StoredNetns {

@@ -172,7 +172,8 @@ class Presenter {
     const kind = nic.attachment!.kind;
     const sockets = nicSockets(networkPaths(paths.runtime, paths.state, network.name).guests, guest.name, nic.index);
     const isDatagram = kind === 'qemu-dgram' || kind === 'vfkit';
-    const stream = kind === 'qemu-stream' ? { unix: sockets.stream } : null;
+    const own = kind === 'qemu-stream' ? { unix: sockets.stream } : null;
+    const stream = nic.attachment!.server ?? own;
     const known = kind === 'netns' && network.ipv4 !== null ? await driver.allocate(network.name, key, nic.mac) : null;
     const seen = known === null ? await this.#addressOf(network, key) : null;
     return {

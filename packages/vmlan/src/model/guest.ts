@@ -30,7 +30,12 @@ export interface StoredAttachment {
   /** `qemu-socket-tcp`: kept, so that QEMU finds it again. */
   readonly port: number | null;
   readonly netns: StoredNetns | null;
+  /** `qemu-server`: where the VMM listens. */
+  readonly server?: ServerAddress | undefined;
 }
+
+/** A unix socket or a TCP port where a VMM listens. */
+export type ServerAddress = { readonly unix: string } | { readonly host: string; readonly port: number };
 
 export interface StoredNic {
   readonly index: number;
@@ -58,6 +63,7 @@ const storedAttachmentSchema: z.ZodType<StoredAttachment> = z.object({
   kind: z.enum(ATTACH_KINDS),
   port: z.int().nullable(),
   netns: storedNetnsSchema.nullable(),
+  server: z.union([z.object({ unix: z.string() }), z.object({ host: z.string(), port: z.int() })]).optional(),
 });
 
 export const storedGuestSchema: z.ZodType<StoredGuest> = z.object({

@@ -74,6 +74,8 @@ export interface AttachInput {
   readonly mac?: string | undefined;
   readonly ip?: string | undefined;
   readonly netns?: NetnsInput | undefined;
+  /** `qemu-server`: the absolute path or HOST:PORT where the VMM listens. */
+  readonly server?: string | undefined;
 }
 
 /** A guest that is not registered yet is registered by attaching it. */
@@ -84,10 +86,15 @@ export const attachInputSchema: z.ZodType<AttachInput, AttachInput> = z
     mac: macSchema.optional(),
     ip: ipv4Schema.optional(),
     netns: netnsInputSchema.optional(),
+    server: z.string().max(4096).optional(),
   })
   .refine((input) => (input.kind === 'netns') === (input.netns !== undefined), {
     path: ['netns'],
     message: '`netns` belongs to kind netns',
+  })
+  .refine((input) => (input.kind === 'qemu-server') === (input.server !== undefined), {
+    path: ['server'],
+    message: '`server` belongs to kind qemu-server',
   });
 
 export interface DetachInput {
@@ -125,20 +132,18 @@ export const forwardInputSchema: z.ZodType<ForwardInput, ForwardInput> = z.stric
   guest: endpointSchema,
 });
 
-export const RECORD_TYPES: readonly ['A', 'AAAA', 'CNAME', 'TXT', 'NS', 'MX', 'SRV', 'PTR', 'CAA', 'HTTPS', 'SVCB'] = [
-  'A',
-  'AAAA',
-  'CNAME',
-  'TXT',
-  'NS',
-  'MX',
-  'SRV',
-  'PTR',
-  'CAA',
-  'HTTPS',
-  'SVCB',
-];
-export type RecordType = (typeof RECORD_TYPES)[number];
+export type RecordType =
+  'A' | 'AAAA' | 'CNAME' | 'TXT' | 'NS' | 'MX' | 'SRV' | 'PTR' | 'CAA' | 'HTTPS' | 'SVCB' | 'NAPTR' | `TYPE${number}`;
+const RECORD_TYPE = /^(?:A|AAAA|CNAME|TXT|NS|MX|SRV|PTR|CAA|HTTPS|SVCB|NAPTR|TYPE\d{1,5})$/;
+const KNOWN_TYPES = 'A, AAAA, CNAME, TXT, NS, MX, SRV, PTR, CAA, HTTPS, SVCB or NAPTR';
+
+/** Any other type is written as TYPE123, with its octets in hex (RFC 3597 §5). */
+export const recordTypeSchema: z.ZodType<RecordType, RecordType> = z
+  .string()
+  .regex(RECORD_TYPE, `not ${KNOWN_TYPES}, and not a number such as TYPE123`) as unknown as z.ZodType<
+  RecordType,
+  RecordType
+>;
 /** RFC 2181 §8: a TTL is 31 bits. */
 const MAX_TTL_SECONDS = 0x7fffffff;
 
@@ -155,7 +160,7 @@ export interface RecordInput {
 export const recordInputSchema: z.ZodType<RecordInput, RecordInput> = z.strictObject({
   network: networkNameSchema.optional(),
   name: hostNameSchema,
-  type: z.enum(RECORD_TYPES),
+  type: recordTypeSchema,
   value: z.string().min(1).max(4096),
   ttl: z.int().min(0).max(MAX_TTL_SECONDS).optional(),
 });

@@ -47,14 +47,10 @@ const nicCountersSchema: z.ZodType<NicCounters> = z.object({
 });
 
 export type NicState = 'connected' | 'disconnected' | 'waiting' | 'stopped';
-export type AttachKind = 'qemu-stream' | 'qemu-dgram' | 'qemu-socket-tcp' | 'vfkit' | 'netns';
-export const ATTACH_KINDS: readonly ['qemu-stream', 'qemu-dgram', 'qemu-socket-tcp', 'vfkit', 'netns'] = [
-  'qemu-stream',
-  'qemu-dgram',
-  'qemu-socket-tcp',
-  'vfkit',
-  'netns',
-];
+/** `qemu-server`: the VMM listens and vmlan connects; with all others the VMM comes to vmlan's socket. */
+export type AttachKind = 'qemu-stream' | 'qemu-dgram' | 'qemu-socket-tcp' | 'qemu-server' | 'vfkit' | 'netns';
+export const ATTACH_KINDS: readonly ['qemu-stream', 'qemu-dgram', 'qemu-socket-tcp', 'qemu-server', 'vfkit', 'netns'] =
+  ['qemu-stream', 'qemu-dgram', 'qemu-socket-tcp', 'qemu-server', 'vfkit', 'netns'];
 
 export interface NicView {
   /** `GUEST/INDEX`. */
@@ -270,7 +266,7 @@ export interface AttachResult {
   readonly kind: AttachKind;
   readonly mac: string;
   readonly mtu: number;
-  /** Where the VMM connects (`qemu-stream`), sends to (`qemu-dgram`, `vfkit`); null for `netns`. */
+  /** Where the VMM connects (`qemu-stream`), listens (`qemu-server`), sends to (`qemu-dgram`, `vfkit`); null for `netns`. */
   readonly socket: { readonly unix: string } | { readonly host: string; readonly port: number } | null;
   /** The path that the VMM binds itself (`qemu-dgram`, `vfkit`). */
   readonly localSocket: string | null;

@@ -16,13 +16,14 @@ import { qemuNetworkArguments, reconnectWarning, socketText, vfkitNetworkArgumen
 import { parseQemuVersion } from '../vmm/qemu-version.ts';
 import type { QemuVersion } from '../vmm/qemu-version.ts';
 
-const KINDS: readonly AttachKind[] = ['qemu-stream', 'qemu-dgram', 'qemu-socket-tcp', 'vfkit'];
+const KINDS: readonly AttachKind[] = ['qemu-stream', 'qemu-dgram', 'qemu-socket-tcp', 'qemu-server', 'vfkit'];
 
 interface AttachOptions {
   readonly network?: string;
   readonly mac?: string;
   readonly ip?: string;
-  readonly kind: AttachKind;
+  readonly kind?: AttachKind;
+  readonly server?: string;
   readonly qemuVersion?: string;
   readonly exec?: boolean;
 }
@@ -35,7 +36,8 @@ export const define: DefineCommand = (command, context) => {
     .option('--network <network>', "the network; the guest's own or the default one without it")
     .option('--mac <mac>', 'its MAC address, e.g. 52:54:00:12:34:56')
     .option('--ip <address>', 'its IPv4 address')
-    .addOption(new Option('--kind <kind>', 'what the machine speaks').choices(KINDS).default('qemu-stream'))
+    .addOption(new Option('--kind <kind>', 'what the machine speaks').choices(KINDS))
+    .option('--server <address>', 'the machine listens there (path or HOST:PORT) and vmlan connects: kind qemu-server')
     .option('--qemu-version <version>', 'the version to print for; the installed one without it')
     .option('--exec', 'run the command with these arguments instead of printing them')
     .action(async (name: string, program: string[], options: AttachOptions) => {
@@ -44,8 +46,10 @@ export const define: DefineCommand = (command, context) => {
           hint: 'vmlan attach NAME --exec -- COMMAND ARGUMENTS',
         });
       }
-      const { network, mac, ip, kind } = options;
-      const attached = await context.client.call('attachGuest', { params: { name }, body: { network, mac, ip, kind } });
+      const { network, mac, ip, server } = options;
+      const kind = options.kind ?? (server === undefined ? 'qemu-stream' : 'qemu-server');
+      const body = { network, mac, ip, kind, server };
+      const attached = await context.client.call('attachGuest', { params: { name }, body });
       const version = kind === 'vfkit' ? null : await targetVersion(context, options, program);
       const argv = kind === 'vfkit' ? vfkitNetworkArguments(attached) : qemuNetworkArguments(attached, version);
       const warning = reconnectWarning(attached, version);
@@ -56,6 +60,7 @@ export const define: DefineCommand = (command, context) => {
   addExamples(command, [
     ['start QEMU yourself', 'qemu-system-x86_64 -m 1G web.qcow2 $(vmlan attach web)'],
     ['the same without a shell in between', 'vmlan attach web --exec -- qemu-system-x86_64 -m 1G web.qcow2'],
+    ['QEMU listens, vmlan connects', 'vmlan attach web --server /run/user/1000/web.sock'],
     ['for vfkit', 'vmlan attach web --kind vfkit'],
   ]);
 };

@@ -47,7 +47,7 @@ const defineAdd: DefineCommand = (command, context) => {
     .summary('add a DNS record');
   add
     .argument('<name>', 'the full name, e.g. registry.lab.internal')
-    .argument('<type>', 'A, AAAA, CNAME, TXT, NS, MX, SRV, PTR, CAA, HTTPS or SVCB')
+    .argument('<type>', 'A, AAAA, CNAME, TXT, NS, MX, SRV, PTR, CAA, HTTPS, SVCB, NAPTR, or TYPE123 with octets in hex')
     .argument('<value...>', 'as in a zone file, e.g. 10 mail.lab.internal for MX')
     .option('--network <network>', 'the network; the default one without it')
     .option('--ttl <seconds>', 'how long answers may be kept', parseSeconds)

@@ -37,11 +37,22 @@ function netdevOption(attached: AttachResult, version: QemuVersion | null): stri
       const local = `local.type=unix,local.path=${escapeComma(attached.localSocket ?? '')}`;
       return `dgram,id=${NETDEV_ID},${local},remote.type=unix,remote.path=${escapeComma(unixPath(attached))}`;
     }
+    case 'qemu-server':
+      return serverOption(attached);
     case 'qemu-socket-tcp':
       return `socket,id=${NETDEV_ID},connect=${tcpAddress(attached)}`;
     default:
       throw new VmlanError('usage', `an attachment of kind ${attached.kind} has no QEMU arguments`);
   }
+}
+
+/** QEMU listens, vmlan connects and connects again. */
+function serverOption(attached: AttachResult): string {
+  const { socket } = attached;
+  if (socket !== null && 'unix' in socket) {
+    return `stream,id=${NETDEV_ID},server=on,addr.type=unix,addr.path=${escapeComma(socket.unix)}`;
+  }
+  return `socket,id=${NETDEV_ID},listen=${tcpAddress(attached)}`;
 }
 
 export function vfkitNetworkArguments(attached: AttachResult): string[] {
