@@ -19,7 +19,7 @@ import type { EngineCapabilities, EngineConfig, EngineSnapshot } from '../../src
 import { within } from '../support/deadline.ts';
 import { needs, needsRoot } from '../support/needs.ts';
 import { Lab, type Namespace } from '../support/netns.ts';
-import { Process } from '../support/process.ts';
+import { Process, type RunResult } from '../support/process.ts';
 
 export const GATEWAY = { address4: '192.168.104.1', address6: 'fd00:1:2:3::1' } as const;
 const HOST_PROGRAM = join(import.meta.dirname, '../support/engine-host.ts');
@@ -111,9 +111,7 @@ export class EngineBed implements AsyncDisposable {
     this.#folder = folder;
     this.mtu = mtu;
     engine.onLine((line) => this.#onLine(line));
-    void engine.exited.then(({ code, stderr }) => {
-      for (const { reject } of this.#waiting.values()) reject(new Error(`the engine ended with ${code}: ${stderr}`));
-    });
+    void engine.exited.then((result) => this.#onEnd(result));
   }
 
   static async create({ mtu = 1500, ipv6 = true, config = {}, prepare }: BedOptions = {}): Promise<EngineBed> {
@@ -182,11 +180,11 @@ export class EngineBed implements AsyncDisposable {
     return kind === 'tap' ? this.tapGuest(name, options) : this.streamGuest(name, options);
   }
 
-  /** Pulls a guest's plug: its namespace, or the program at the other end of its socket, is gone without a word. */
+  /** Pulls a guest's plug: its card, or the program at the other end of its socket, is gone without a word. */
   async vanish(guest: BedGuest): Promise<void> {
     const stream = this.#streams.get(guest.nic);
-    if (stream === undefined) await guest.namespace.close();
-    else await stream.stop('SIGKILL');
+    if (stream !== undefined) return void (await stream.stop('SIGKILL'));
+    await guest.namespace.ip('link', 'del', 'eth0');
   }
 
   /** A path in the bed's own folder. */
@@ -221,6 +219,10 @@ export class EngineBed implements AsyncDisposable {
     this.#waiting.delete(line.id);
     if (line.error === null || line.error === undefined) waiting?.resolve(line.result);
     else waiting?.reject(fromErrorData(line.error));
+  }
+
+  #onEnd({ code, stderr }: RunResult): void {
+    for (const { reject } of this.#waiting.values()) reject(new Error(`the engine ended with ${code}: ${stderr}`));
   }
 
   async #register(name: string): Promise<BedGuest> {

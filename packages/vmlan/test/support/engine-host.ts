@@ -45,11 +45,13 @@ async function execute({ request, tap }: Command): Promise<unknown> {
   return engine.request({ type: 'add-link', linkId: tap.nic, link });
 }
 
-engine.on(onMessage);
-void engine.ended.then((error) => {
+function onEnd(error: Error | null): never {
   if (error !== null) process.stderr.write(`the engine ended: ${error.stack ?? error.message}\n`);
   process.exit(error === null ? 0 : 70);
-});
+}
+
+engine.on(onMessage);
+void engine.ended.then(onEnd);
 say({ ready: engine.capabilities });
 for await (const line of createInterface(process.stdin)) {
   const command = JSON.parse(line) as Command;

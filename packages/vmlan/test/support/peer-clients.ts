@@ -8,7 +8,9 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { within } from './deadline.ts';
 import { digestOf, knownDigest, knownStream, type Digest } from './peer-stream.ts';
 
@@ -107,6 +109,56 @@ export const clients = {
     await pipeline(knownStream(bytes), socket);
     await ended;
     return { ...(JSON.parse(answer) as Digest), ms: performance.now() - started };
+  },
+
+  /** A download that reads nothing for a while: the server must wait, and nothing may be lost. */
+  async pausedDownload({ pauseMs, ...target }: Target & { pauseMs: number }): Promise<Digest> {
+    const socket = connect({ ...target, allowHalfOpen: true, autoSelectFamily: false, noDelay: true });
+    socket.pause();
+    await once(socket, 'connect');
+    await delay(pauseMs);
+    const digest = await digestOf(socket);
+    socket.end();
+    return digest;
+  },
+
+  /** Waits for the server's end, and sends the known stream only then; returns what the server had said. */
+  async outlast({ bytes, ...target }: Target & { bytes: number }): Promise<string> {
+    const socket = await open(target);
+    let said = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await once(socket, 'end');
+    await pipeline(knownStream(bytes), socket);
+    return said;
+  },
+
+  /** Sends the known stream, then resets. */
+  async abandon({ bytes, ...target }: Target & { bytes: number }): Promise<null> {
+    const socket = await open(target);
+    await pipeline(knownStream(bytes), socket, { end: false });
+    socket.resetAndDestroy();
+    return null;
+  },
+
+  /** Speaks, and says what came before the reset, and its errno. */
+  async untilReset(target: Target): Promise<Digest & { errno: string | null }> {
+    const socket = await open(target);
+    socket.write('go');
+    const parts: Buffer[] = [];
+    let errno: string | null = null;
+    try {
+      for await (const chunk of socket as AsyncIterable<Buffer>) parts.push(chunk);
+    } catch (error) {
+      errno = errnoOf(error);
+    }
+    return { ...(await digestOf(Readable.from(parts))), errno };
+  },
+
+  /** Stays connected, silent, to `count` servers' connections until it is killed. */
+  async linger({ count, ...target }: Target & { count: number }): Promise<never> {
+    for (let i = 0; i < count; i++) (await open(target)).write('here');
+    process.stdout.write('lingering\n');
+    return new Promise<never>(() => setInterval(() => undefined, 1000));
   },
 
   /** Downloads from several servers and uploads several sizes, one after the other. */

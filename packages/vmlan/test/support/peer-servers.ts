@@ -4,6 +4,7 @@
  *
  * Zone: control.
  */
+import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -36,8 +37,10 @@ export type ServerSpec = Listen &
     | { readonly kind: 'sink' }
     /** A sink that accepts, and reads nothing before Peers.resume(). */
     | { readonly kind: 'stalled' }
-    /** Accepts and resets. */
-    | { readonly kind: 'reset' }
+    /** Reads to the end and prints `witness` with the digest and how it ended; `farewell`: ends its own half first. */
+    | { readonly kind: 'witness'; readonly farewell?: string }
+    /** Accepts and resets; with `banner` once the client has spoken, and behind that text. */
+    | { readonly kind: 'reset'; readonly banner?: string }
     | { readonly kind: 'udp-echo' }
     /** Answers each datagram with `ADDRESS PORT` of its sender. */
     | { readonly kind: 'udp-mirror' }
@@ -55,6 +58,23 @@ async function sink(socket: Socket): Promise<void> {
   socket.end(JSON.stringify(await digestOf(socket)));
 }
 
+async function witness(socket: Socket, farewell: string | undefined): Promise<void> {
+  if (farewell !== undefined) socket.end(farewell);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  let errno: string | null = null;
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      bytes += chunk.length;
+    }
+  } catch (error) {
+    errno = (error as NodeJS.ErrnoException).code ?? String(error);
+  }
+  process.stdout.write(`witness ${JSON.stringify({ bytes, sha256: hash.digest('hex'), errno })}\n`);
+  socket.end();
+}
+
 async function serveTcp(socket: Socket, spec: ServerSpec & { kind: TcpKind }): Promise<void> {
   switch (spec.kind) {
     case 'tcp-echo':
@@ -69,7 +89,13 @@ async function serveTcp(socket: Socket, spec: ServerSpec & { kind: TcpKind }): P
     case 'stalled':
       await released.promise;
       return sink(socket);
+    case 'witness':
+      return witness(socket, spec.farewell);
     case 'reset':
+      if (spec.banner !== undefined) {
+        await once(socket, 'data');
+        await new Promise((resolve) => socket.write(spec.banner ?? '', resolve));
+      }
       socket.resetAndDestroy();
       return;
   }

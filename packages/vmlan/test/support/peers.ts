@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Namespace, NamespaceRunOptions } from './netns.ts';
 import type { Clients } from './peer-clients.ts';
 import type { ServerSpec } from './peer-servers.ts';
+import type { Digest } from './peer-stream.ts';
 import type { Process } from './process.ts';
 
 const PROGRAM = join(import.meta.dirname, 'peer.ts');
@@ -35,6 +36,12 @@ export class Peers implements AsyncDisposable {
     this.process.write('resume\n');
   }
 
+  /** What the `number`th connection to a `witness` brought, and how it ended. */
+  async witnessed(number: number, timeoutMs?: number): Promise<Digest & { errno: string | null }> {
+    const [, text = ''] = await this.process.waitFor(new RegExp(`(?:witness (.+)\\n[^]*?){${number}}`), timeoutMs);
+    return JSON.parse(text) as Digest & { errno: string | null };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.stop();
   }
@@ -47,6 +54,11 @@ export async function serve(namespace: Namespace, specs: readonly ServerSpec[]):
   return new Peers(child, JSON.parse(ports) as number[]);
 }
 
+/** The argument vector of a client, for one that is started and left running. */
+export function clientArgv<K extends keyof Clients>(name: K, argument: Parameters<Clients[K]>[0]): string[] {
+  return [...NODE, 'client', name, JSON.stringify(argument)];
+}
+
 /** Runs one client to its end; what it throws, this throws. */
 export async function client<K extends keyof Clients>(
   namespace: Namespace,
@@ -54,7 +66,6 @@ export async function client<K extends keyof Clients>(
   argument: Parameters<Clients[K]>[0],
   options: NamespaceRunOptions = {},
 ): Promise<Awaited<ReturnType<Clients[K]>>> {
-  const argv = [...NODE, 'client', name, JSON.stringify(argument)];
-  const stdout = await namespace.output(argv, { timeoutMs: CLIENT_TIMEOUT_MS, ...options });
+  const stdout = await namespace.output(clientArgv(name, argument), { timeoutMs: CLIENT_TIMEOUT_MS, ...options });
   return JSON.parse(stdout) as Awaited<ReturnType<Clients[K]>>;
 }
