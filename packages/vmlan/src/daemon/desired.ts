@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { WantedLink, WantedNetwork } from '../drivers/driver.ts';
 import { nicSockets } from '../drivers/network-paths.ts';
 import type { NetworkPaths } from '../drivers/network-paths.ts';
-import type { DnsRecord, ForwardSpec, NicConfig, Reservation } from '../engine/control-messages.ts';
+import type { DnsRecord, ForwardSpec, NicConfig } from '../engine/control-messages.ts';
 import { isForwardProblem, parseForward } from '../model/forward.ts';
 import type { Forward } from '../model/forward.ts';
 import { nicKey } from '../model/guest.ts';
@@ -49,7 +49,7 @@ export function desiredNetwork(input: DesiredInput): WantedNetwork {
   return {
     network,
     closed: closedDestinations(network, input.others),
-    reservations: [...network.reservations, ...nics.flatMap(reservation)],
+    reservations: network.reservations,
     nics: nics.map(nicConfig),
     links: desiredLinks(input, nics),
     records: desiredRecords(input),
@@ -71,9 +71,6 @@ const nicConfig = ({ guest, key, nic }: GuestNic): NicConfig => ({
   connected: nic.connected,
   ip: nic.ip,
 });
-
-const reservation = ({ nic }: GuestNic): readonly Reservation[] =>
-  nic.ip === null ? [] : [{ mac: nic.mac, ip: nic.ip }];
 
 function desiredLinks(input: DesiredInput, nics: readonly GuestNic[]): readonly WantedLink[] {
   const { network, paths } = input;

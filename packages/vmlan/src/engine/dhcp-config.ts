@@ -43,8 +43,7 @@ export function dhcp4Config(config: EngineConfig): DhcpConfig {
 export function dhcp6Config(config: EngineConfig): Dhcp6Config {
   const own = config.ipv6!;
   const four = config.ipv4;
-  const network = four === null ? 0 : address.parseCidr4(four.subnet)!.network;
-  const hostOf = (text: string): number => (ipv4(text) - network) >>> 0;
+  const hostOf = (text: string): number => hostNumber(four!.subnet, text);
   return {
     prefix: address.parseCidr6(own.prefix)!.network,
     duid: Uint8Array.from(Buffer.from(config.duid, 'hex')),
@@ -65,3 +64,7 @@ export function dhcp6Config(config: EngineConfig): Dhcp6Config {
     ...(four === null || four.fixedGuest === null ? {} : { fixedHost: hostOf(four.fixedGuest) }),
   };
 }
+
+/** Where an address lies in its subnet. */
+export const hostNumber = (subnet: string, ip: string): number =>
+  (ipv4(ip) - address.parseCidr4(subnet)!.network) >>> 0;

@@ -25,7 +25,7 @@ import type { LinkOutput, Port } from '../switching/port.ts';
 import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks } from '../sys/probe.ts';
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
-import { formatWords, mac } from './config.ts';
+import { formatWords, ipv4, mac } from './config.ts';
 import type {
   AllocatedAddress,
   EngineCapabilities,
@@ -34,7 +34,7 @@ import type {
   FromEngine,
   ToEngine,
 } from './control-messages.ts';
-import { dhcp4Config, dhcp6Config } from './dhcp-config.ts';
+import { dhcp4Config, dhcp6Config, hostNumber } from './dhcp-config.ts';
 import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
 import { ForwardTable } from './forward-table.ts';
 import { GuestTargets } from './guest-targets.ts';
@@ -286,9 +286,11 @@ export class NetworkEngine {
         break;
       case 'set-nic':
         this.guests.setNic(message.nic);
+        this.#reserve(message.nic.key, message.nic.ip ?? null);
         break;
       case 'remove-nic':
         this.guests.removeNic(message.key);
+        this.#reserve(message.key, null);
         break;
       case 'add-forward':
         this.#forwards.add(message.forward, this.loop.now);
@@ -309,6 +311,12 @@ export class NetworkEngine {
         break;
     }
     return null;
+  }
+
+  #reserve(nic: string, ip: string | null): void {
+    this.#dhcp?.reserve(nic, ip === null ? null : ipv4(ip));
+    const subnet = this.config.ipv4?.subnet;
+    if (subnet !== undefined) this.#dhcp6?.reserve(nic, ip === null ? null : hostNumber(subnet, ip));
   }
 
   #done(id: number, result: unknown): void {

@@ -424,6 +424,30 @@ test('reservations by guest name and by MAC, and a guest moves to a new one', ()
   assert.equal(network.guest(1).gets(wire.REQUEST, { options: [requested('10.0.0.7')] }).type, wire.ACK);
 });
 
+test('reservations of NICs come and go while the server runs', () => {
+  const network = new Network({ poolEnd: ip('10.0.0.4') });
+  const [first, second, third] = [network.guest(1), network.guest(2), network.guest(3)];
+  assert.equal(first.boots(), '10.0.0.2');
+  // An address outside of the pool; its guest is told to move, and nobody else gets it.
+  network.server.reserve('g1/0', ip('10.0.0.9'));
+  assert.equal(first.gets(wire.REQUEST, { ciaddr: '10.0.0.2' }).type, wire.NAK);
+  assert.equal(first.boots(), '10.0.0.9');
+  // One that somebody has: it is given when that guest lets go, and no longer to others.
+  assert.equal(second.boots(), '10.0.0.3');
+  network.server.reserve('g3/0', ip('10.0.0.3'));
+  assert.equal(third.boots(), '10.0.0.4');
+  assert.equal(second.gets(wire.REQUEST, { ciaddr: '10.0.0.3' }).type, wire.NAK);
+  assert.equal(second.boots(), '10.0.0.2');
+  assert.equal(third.gets(wire.REQUEST, { ciaddr: '10.0.0.4' }).type, wire.NAK);
+  assert.equal(third.boots(), '10.0.0.3');
+  // The promise ends: the address is one of the pool again.
+  network.store.onNicGone('g3/0', network.nowMs);
+  assert.equal(network.guest(4).boots(), '10.0.0.4');
+  assert.equal(network.guest(5).sends(wire.DISCOVER), null, 'kept for a guest that is gone');
+  network.server.reserve('g3/0', null);
+  assert.equal(network.guest(5).boots(), '10.0.0.3');
+});
+
 test('a reserved guest that asks by INIT-REBOOT takes its address over from a guest that is gone', () => {
   const network = new Network();
   network.guest(1).boots();

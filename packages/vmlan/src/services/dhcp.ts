@@ -17,6 +17,7 @@ import { INFINITE_SECONDS } from './lease-binding.ts';
 import type { Binding, ClientIdentity } from './lease-binding.ts';
 import type { LeasePool } from './lease-pool.ts';
 import { toRecord } from './lease-store.ts';
+import { Reservations } from './reservations.ts';
 import type { LeaseRecord, LeaseStore } from './lease-store.ts';
 
 export type { DhcpConfig, DhcpReservation } from './dhcp-options.ts';
@@ -84,7 +85,7 @@ export class DhcpServer {
   readonly #pool: LeasePool;
   readonly #fixedOptions: ReadonlyMap<number, Dhcp4Option>;
   readonly #mask: number;
-  readonly #reservedSlots = new Map<string, number>(); // by `guest NAME` and `mac MAC`
+  readonly #reservations = new Reservations();
 
   constructor(config: DhcpConfig, store: LeaseStore, counters: Counters = new Counters()) {
     this.config = config;
@@ -94,9 +95,8 @@ export class DhcpServer {
     this.#fixedOptions = staticOptions(config);
     for (const { guest, mac, ip } of config.reservations) {
       const slot = this.#hostSlot(ip);
-      if (slot < 0) continue;
-      if (guest !== undefined) this.#reservedSlots.set(`guest ${guest}`, slot);
-      if (mac !== undefined) this.#reservedSlots.set(`mac ${formatMac(mac.hi, mac.lo)}`, slot);
+      if (guest !== undefined) this.#reservations.set(`guest ${guest}`, slot);
+      if (mac !== undefined) this.#reservations.set(`mac ${formatMac(mac.hi, mac.lo)}`, slot);
     }
     this.#pool = config.fixedAddress === undefined ? this.#openPool() : this.#openFixedPool(config.fixedAddress);
   }
@@ -126,6 +126,13 @@ export class DhcpServer {
     if (binding === null) return null;
     this.#pool.bind(binding, id, this.#leaseMs, nowMs);
     return { address: this.#addressOf(binding), generation: binding.generation };
+  }
+
+  /** Keeps an address for a NIC from now on, whoever has it; null: no longer. */
+  reserve(nic: string, ip: number | null): void {
+    if (this.config.fixedAddress !== undefined) return;
+    const changed = this.#reservations.set(`nic ${nic}`, ip === null ? -1 : this.#hostSlot(ip));
+    for (const slot of changed) this.#pool.onReservation(slot);
   }
 
   #dispatch(query: Query): DhcpReply | null {
@@ -311,9 +318,8 @@ export class DhcpServer {
     return inSubnet && host > 0 && host < hostMask(this.config.prefix) ? host : -1;
   }
 
-  #reservedSlot({ guest, mac }: { guest: string | null; mac: string }): number {
-    if (this.config.fixedAddress !== undefined) return -1;
-    return this.#reservedSlots.get(`guest ${guest ?? ''}`) ?? this.#reservedSlots.get(`mac ${mac}`) ?? -1;
+  #reservedSlot(id: ClientIdentity): number {
+    return this.config.fixedAddress === undefined ? this.#reservations.slotOf(id) : -1;
   }
 
   #openPool(): LeasePool {
@@ -324,7 +330,7 @@ export class DhcpServer {
       first: Math.max(1, config.poolStart - config.network),
       last: Math.min(last, config.poolEnd - config.network),
       excluded: new Set(taken.map((address) => this.#hostSlot(address))),
-      reserved: new Set(this.#reservedSlots.values()),
+      reserved: this.#reservations.slots,
       distinct: true,
       format: (slot) => formatIpv4((config.network + slot) >>> 0),
       parse: (text) => this.#hostSlot(parseIpv4(text) ?? -1),

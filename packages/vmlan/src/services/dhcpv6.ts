@@ -20,6 +20,7 @@ import { INFINITE_SECONDS } from './lease-binding.ts';
 import type { Binding, ClientIdentity } from './lease-binding.ts';
 import type { LeasePool } from './lease-pool.ts';
 import { toRecord } from './lease-store.ts';
+import { Reservations } from './reservations.ts';
 import type { LeaseRecord, LeaseStore } from './lease-store.ts';
 
 export interface Dhcp6Config {
@@ -102,15 +103,15 @@ export class Dhcp6Server {
   readonly #counters: Counters;
   readonly #pool: LeasePool;
   readonly #configOptions: readonly Dhcp6Option[];
-  readonly #reservedSlots = new Map<string, number>(); // by `guest NAME` and `mac MAC`
+  readonly #reservations = new Reservations();
 
   constructor(config: Dhcp6Config, store: LeaseStore, counters: Counters = new Counters()) {
     this.config = config;
     this.#store = store;
     this.#counters = counters;
     for (const { guest, mac, host } of config.reservations) {
-      if (guest !== undefined) this.#reservedSlots.set(`guest ${guest}`, host);
-      if (mac !== undefined) this.#reservedSlots.set(`mac ${formatMac(mac.hi, mac.lo)}`, host);
+      if (guest !== undefined) this.#reservations.set(`guest ${guest}`, host);
+      if (mac !== undefined) this.#reservations.set(`mac ${formatMac(mac.hi, mac.lo)}`, host);
     }
     const search = encodeDomainList(config.searchDomains, false);
     this.#configOptions = [
@@ -135,6 +136,12 @@ export class Dhcp6Server {
     const reply = this.#isAcceptable(query, duid) ? this.#dispatch(query) : null;
     this.#counters.count(reply === null ? IGNORED : REPLIES);
     return reply;
+  }
+
+  /** Keeps a host number for a NIC from now on, whoever has it; null: no longer. */
+  reserve(nic: string, host: number | null): void {
+    if (this.config.fixedHost !== undefined) return;
+    for (const slot of this.#reservations.set(`nic ${nic}`, host ?? -1)) this.#pool.onReservation(slot);
   }
 
   /** RFC 8415 §16: which identifiers a message must and must not have. */
@@ -341,9 +348,8 @@ export class Dhcp6Server {
     return { nic: from.nicKey, guest: from.guest, mac, client: `${duid}/${ia.iaid}`, clientId: duid, hostname };
   }
 
-  #reservedSlot({ guest, mac }: ClientIdentity): number {
-    if (this.config.fixedHost !== undefined) return -1;
-    return this.#reservedSlots.get(`guest ${guest ?? ''}`) ?? this.#reservedSlots.get(`mac ${mac}`) ?? -1;
+  #reservedSlot(id: ClientIdentity): number {
+    return this.config.fixedHost === undefined ? this.#reservations.slotOf(id) : -1;
   }
 
   #isOnLink(address: Words): boolean {
@@ -369,7 +375,7 @@ export class Dhcp6Server {
       first: Math.max(1, config.poolFirst),
       last: config.poolLast,
       excluded: new Set([-1, 0, ...config.excluded]),
-      reserved: new Set(this.#reservedSlots.values()),
+      reserved: this.#reservations.slots,
       distinct: true,
       format: (slot) => formatIpv6(hostAddress(config.prefix, slot)),
       parse: (text) => {

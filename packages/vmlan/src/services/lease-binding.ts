@@ -59,7 +59,7 @@ export interface PoolConfig {
   readonly last: number;
   /** Never handed out: network, broadcast, gateway, user exclusions. */
   readonly excluded: ReadonlySet<number>;
-  /** Handed out only to those they are reserved for. */
+  /** Handed out only to those they are reserved for; may change, see LeasePool.onReservation. */
   readonly reserved: ReadonlySet<number>;
   /** Slots are host numbers; false when every slot stands for one and the same address. */
   readonly distinct: boolean;

@@ -247,6 +247,13 @@ export class LeasePool implements SiblingPool {
     }
   }
 
+  /** A slot has become a reserved one, or is one no longer. */
+  onReservation(slot: number): void {
+    const binding = this.#bySlot.get(slot);
+    if (binding !== undefined) this.#place(binding);
+    else if (slot < this.#cursor && this.usable(slot, -1)) this.#returned.add(slot);
+  }
+
   /** Lets time pass: leases expire, offers lapse, declined addresses come back. */
   advance(nowMs: number): void {
     const stepMs = nowMs - this.#lastMs;
@@ -343,7 +350,7 @@ export class LeasePool implements SiblingPool {
     }
     for (const slot of this.#returned) {
       this.#returned.delete(slot);
-      if (this.isFree(slot)) return slot;
+      if (this.isFree(slot) && this.usable(slot, -1)) return slot;
     }
     return -1;
   }
