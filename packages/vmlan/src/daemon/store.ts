@@ -10,7 +10,7 @@ import { VmlanError } from '../core/errors.ts';
 import { storedGuestSchema } from '../model/guest.ts';
 import type { StoredGuest } from '../model/guest.ts';
 import { isGuestName } from '../model/names.ts';
-import { RECORD_TYPES } from '../model/requests.ts';
+import { recordTypeSchema } from '../model/requests.ts';
 import type { RecordType } from '../model/requests.ts';
 import { listDurable, makeStateDirectory, readDurable, removeDurable, writeDurable } from '../sys/durable-file.ts';
 
@@ -53,7 +53,7 @@ const recordsSchema: z.ZodType<readonly StoredRecord[]> = z.array(
     id: z.string(),
     network: z.string(),
     name: z.string(),
-    type: z.enum(RECORD_TYPES),
+    type: recordTypeSchema,
     value: z.string(),
     ttl: z.int().nullable(),
   }),
