@@ -16,6 +16,7 @@ import type { EngineSnapshot } from '../../src/engine/control-messages.ts';
 import type { AttachKind, NetworkView } from '../../src/model/api.ts';
 import { dnsmasq } from '../support/dns-tools.ts';
 import { INTERNET, Lab, type Namespace, type User } from '../support/netns.ts';
+import type { Process } from '../support/process.ts';
 import { QemuGuest } from '../support/qemu-guest.ts';
 import { Vmlan } from '../support/vmlan.ts';
 
@@ -29,7 +30,7 @@ export interface WorldOptions {
   /** More for the resolver, in dnsmasq's words. */
   readonly records?: readonly string[];
   /** What has to be there before vmlan starts. */
-  readonly prepare?: (vmlan: Vmlan) => Promise<void>;
+  readonly prepare?: (vmlan: Vmlan, lab: Lab) => Promise<void>;
 }
 
 export interface GuestOnNetwork {
@@ -60,13 +61,16 @@ const nicOptions = ({ network, mac, ip }: GuestOnNetwork): string[] => [
 export class World implements AsyncDisposable {
   readonly lab: Lab;
   readonly vmlan: Vmlan;
+  /** The resolver of the lab's internet; its stdout is its log of queries. */
+  readonly upstream: Process;
   /** The daemon, without a command line in between. */
   readonly api: Client;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(lab: Lab, vmlan: Vmlan, stack: AsyncDisposableStack) {
+  private constructor(lab: Lab, vmlan: Vmlan, upstream: Process, stack: AsyncDisposableStack) {
     this.lab = lab;
     this.vmlan = vmlan;
+    this.upstream = upstream;
     this.api = new Client({ kind: 'unix', path: join(vmlan.folder, 'run', 'vmlan.sock') });
     this.#stack = stack;
   }
@@ -74,7 +78,7 @@ export class World implements AsyncDisposable {
   static async create(options: WorldOptions = {}): Promise<World> {
     await using stack = new AsyncDisposableStack();
     const lab = stack.use(await Lab.create({ ipv6: options.ipv6 ?? true }));
-    stack.use(await dnsmasq(lab.internet, [...RECORDS, ...(options.records ?? [])]));
+    const upstream = stack.use(await dnsmasq(lab.internet, [...RECORDS, ...(options.records ?? [])]));
     const { config, user } = options;
     const vmlan = stack.use(
       await Vmlan.create({
@@ -83,9 +87,9 @@ export class World implements AsyncDisposable {
         ...(user === undefined ? {} : { user }),
       }),
     );
-    await options.prepare?.(vmlan);
+    await options.prepare?.(vmlan, lab);
     await vmlan.ok('up');
-    return new World(lab, vmlan, stack.move());
+    return new World(lab, vmlan, upstream, stack.move());
   }
 
   async network(name: string): Promise<NetworkView> {
