@@ -138,8 +138,8 @@ export class UdpNat {
   /** The flow of a forward's client, opened when it is new; null when a table is full. */
   openForward(path: Path, guestPort: number, remotePort: number, owner: FlowOwner, nowMs: number): UdpFlow | null {
     this.#now = nowMs;
+    if (!this.#hasRoom(path)) return null;
     const flow = this.#insert(path, guestPort, remotePort, nowMs);
-    if (flow === null) return null;
     flow.owner = owner;
     flow.lifeMs = ASSURED_MS;
     return flow;
@@ -180,6 +180,7 @@ export class UdpNat {
   }
 
   #open(packet: Packet, srcPort: number, dstPort: number, nowMs: number): UdpFlow | null {
+    if (!this.#hasRoom(packet)) return null; // before anything costs a system call
     const { remote0, remote1, remote2, remote3 } = packet;
     const segmentId = packet.segment!.id;
     const verdict = this.#gateways.policyOf(segmentId).decide('udp', remote0, remote1, remote2, remote3, dstPort);
@@ -199,10 +200,6 @@ export class UdpNat {
       return null;
     }
     const flow = this.#insert(packet, srcPort, dstPort, nowMs);
-    if (flow === null) {
-      this.#sockets.close(fd, -1);
-      return null;
-    }
     flow.fd = fd;
     flow.endpoint = endpoint;
     flow.lifeMs = dstPort === 53 || dstPort === 123 ? QUERY_MS : UNREPLIED_MS;
@@ -224,19 +221,21 @@ export class UdpNat {
     }
   }
 
-  #insert(path: Path, guestPort: number, remotePort: number, nowMs: number): UdpFlow | null {
-    const portId = path.port?.id ?? -1;
-    const used = this.#portUse.get(portId) ?? 0;
-    if (used >= MAX_UDP_FLOWS_PER_PORT) {
+  /** Whether the guest's share and the table take one more flow. */
+  #hasRoom(path: Path): boolean {
+    if ((this.#portUse.get(path.port?.id ?? -1) ?? 0) >= MAX_UDP_FLOWS_PER_PORT) {
       this.#counters.count(REFUSED_PORT);
-      return null;
+      return false;
     }
+    if (this.#table.size < MAX_UDP_FLOWS) return true;
+    this.#counters.count(REFUSED_FULL);
+    return false;
+  }
+
+  #insert(path: Path, guestPort: number, remotePort: number, nowMs: number): UdpFlow {
+    const portId = path.port?.id ?? -1;
     fillKey(this.#key, path, guestPort, remotePort);
     const id = this.#table.insert(this.#key);
-    if (id < 0) {
-      this.#counters.count(REFUSED_FULL);
-      return null;
-    }
     const flow = (this.#flows[id] ??= this.#newFlow());
     flow.copyFrom(path);
     flow.id = id;
@@ -250,7 +249,7 @@ export class UdpNat {
     flow.lastMs = nowMs;
     flow.lifeMs = UNREPLIED_MS;
     flow.countedPort = portId;
-    this.#portUse.set(portId, used + 1);
+    this.#portUse.set(portId, (this.#portUse.get(portId) ?? 0) + 1);
     this.#wheel.schedule(id, nowMs + QUERY_MS);
     this.#counters.count(OPENED);
     return flow;
