@@ -155,7 +155,8 @@ export class TcpForward implements Forward {
     this.#context.adopt(flow, fd, this.#unix);
     if (path.port !== null) return tcp.onResolved(flow, nowMs);
     target.gateway.neighbors.resolve(target.words, nowMs, (neighbor, at) => {
-      if (flow.fd !== fd || flow.state !== RESOLVING) return; // the client has gone meanwhile
+      // The client has gone meanwhile; record and descriptor may serve another by now, its port tells.
+      if (flow.fd !== fd || flow.state !== RESOLVING || flow.remotePort !== remotePort) return;
       if (neighbor === null) return tcp.abort(flow);
       aim(flow, neighbor);
       tcp.onResolved(flow, at);
