@@ -264,6 +264,7 @@ function sameClient(flow: UdpFlow, client: Client): boolean {
   const { words } = client;
   return (
     flow.clientPort === client.port &&
+    flow.clientScope === client.scope &&
     flow.client[3] === words[3] &&
     flow.client[2] === words[2] &&
     flow.client[1] === words[1] &&
