@@ -220,7 +220,8 @@ export class UdpForward implements Forward, FlowOwner {
     const key = `${words[0]},${words[1]},${words[2]},${words[3]},${port},${scope}`;
     const known = this.#clients.get(key);
     if (known !== undefined && known.owner === this && sameClient(known, this.#client) && isAt(known, target)) {
-      return known.port === null ? null : known;
+      if (target.neighbor !== null) aim(known, target.neighbor); // its link may have come back as another port
+      return known;
     }
     if (known === undefined && this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) this.#forgetEnded();
     if (this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) {
