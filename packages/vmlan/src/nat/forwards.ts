@@ -223,12 +223,16 @@ export class UdpForward implements Forward, FlowOwner {
       if (target.neighbor !== null) aim(known, target.neighbor); // its link may have come back as another port
       return known;
     }
-    if (known === undefined && this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) this.#forgetEnded();
-    if (this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) {
+    if (known === undefined && !this.#hasRoom()) {
       this.#context.counters.count(CLIENTS_FULL);
       return null;
     }
     return this.#open(key, target, nowMs);
+  }
+
+  #hasRoom(): boolean {
+    if (this.#clients.size >= MAX_CLIENTS_PER_UDP_FORWARD) this.#forgetEnded();
+    return this.#clients.size < MAX_CLIENTS_PER_UDP_FORWARD;
   }
 
   #open(key: string, target: GuestTarget, nowMs: number): UdpFlow | null {
