@@ -38,7 +38,8 @@ function describe(issue: ZodIssue, document: unknown): Found {
   if (issue.code === 'invalid_value') return describeChoice(path, value, issue.values.map(String));
   if (issue.code === 'invalid_type') return describeType(path, value, issue.expected);
   if (issue.code === 'invalid_union') return describeUnion(path, value, issue.message);
-  const message = `${name}: ${written(value)}${plainMessage(issue)}`;
+  const shown = written(value);
+  const message = `${name}: ${shown === '' ? issue.message : `${shown}${plainMessage(issue)}`}`;
   return { path, at: 'value', message, hint: undefined };
 }
 
@@ -99,10 +100,11 @@ function nameOf(path: readonly (string | number)[]): string {
   return rest.length === 0 ? `network ${JSON.stringify(second)}` : `network ${JSON.stringify(second)}: ${join(rest)}`;
 }
 
+const isNumeric = (origin: string): boolean => origin === 'number' || origin === 'int';
+
 function plainMessage(issue: ZodIssue): string {
-  if (issue.code === 'too_small' && issue.origin !== 'string') return `is less than ${issue.minimum}`;
-  if (issue.code === 'too_big' && issue.origin === 'int') return `is more than ${issue.maximum}`;
-  if (issue.code === 'too_big' && issue.origin === 'number') return `is more than ${issue.maximum}`;
+  if (issue.code === 'too_small' && isNumeric(issue.origin)) return `is less than ${issue.minimum}`;
+  if (issue.code === 'too_big' && isNumeric(issue.origin)) return `is more than ${issue.maximum}`;
   return /^(?:not |is )/.test(issue.message) ? `is ${issue.message.replace(/^is /, '')}` : `: ${issue.message}`;
 }
 

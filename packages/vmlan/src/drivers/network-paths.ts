@@ -40,6 +40,9 @@ export function networkPaths(runtime: string, state: string, network: string): N
   };
 }
 
+/** Sockets that VMMs bind. */
+export const PEER_SUFFIX = '.peer';
+
 export interface NicSockets {
   /** QEMU stream framing; we listen. */
   readonly stream: string;
@@ -51,7 +54,7 @@ export interface NicSockets {
 
 export function nicSockets(guests: string, guest: string, index: number): NicSockets {
   const stem = join(guests, index === 0 ? guest : `${guest}.${index}`);
-  return { stream: `${stem}.sock`, dgram: `${stem}.dgram`, peer: `${stem}.peer` };
+  return { stream: `${stem}.sock`, dgram: `${stem}.dgram`, peer: `${stem}${PEER_SUFFIX}` };
 }
 
 /** Throws when a path is longer than a unix socket's address may be (man 7 unix). */

@@ -6,10 +6,8 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { VmlanError } from '../../core/errors.ts';
-import { shareWithUser } from '../../sys/posix-acl.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import type { NetworkPaths } from '../network-paths.ts';
-import { writeLog } from './network-service.ts';
 
 const PRIVATE_MODE = 0o700;
 const SEARCHABLE_MODE = 0o711;
@@ -27,12 +25,6 @@ export function prepareFiles(paths: NetworkPaths, user: UserIds | null): void {
   if (user === null) return;
   if (existsSync(paths.leases)) chownSync(paths.leases, user.uid, user.gid);
   for (const directory of [paths.directory, paths.state]) assertReachable(directory, user);
-  try {
-    // VMMs that root starts bind their datagram sockets here, and the process must be able to send to them.
-    shareWithUser(paths.guests, user.uid);
-  } catch (error) {
-    writeLog('warn', `datagram sockets of VMMs may be closed to ${user.name}: ${(error as Error).message}`);
-  }
 }
 
 /** Every directory on the way must let the user through. */

@@ -36,10 +36,12 @@ import { removeResolver, writeResolver } from './netns-resolver.ts';
 import { nameOfNamespace } from './netns-target.ts';
 import { watchProcess } from './netns-watch.ts';
 import { NetworkClient } from './network-client.ts';
+import { sharePeerSockets } from './peer-sockets.ts';
 import { PROTOCOL_VERSION, EVENT, WARNINGS } from './protocol.ts';
 import type { LiveStep } from './protocol.ts';
 
 const TAP_TIMEOUT_MS = 30_000;
+const PEER_SOCKETS = 'peer sockets';
 
 export interface UserspaceOptions {
   readonly runtime: string;
@@ -52,7 +54,7 @@ export interface UserspaceOptions {
 
 interface RunningNetwork {
   readonly client: NetworkClient;
-  /** Ends of namespaces that are waited for, by link. */
+  /** What is watched for the network: ends of namespaces, by link, and sockets that VMMs bind. */
   readonly watches: Map<string, Disposable>;
 }
 
@@ -128,7 +130,7 @@ export class UserspaceDriver implements Driver {
       },
       this.#listenerFor(network),
     );
-    this.#running.set(network, { client, watches: new Map() });
+    this.#keep(network, client);
   }
 
   async #stop(network: string): Promise<void> {
@@ -136,6 +138,14 @@ export class UserspaceDriver implements Driver {
     if (running === null) return;
     this.#drop(network);
     await running.client.stop();
+  }
+
+  #keep(network: string, client: NetworkClient): RunningNetwork {
+    const { user } = this.#options;
+    const running = { client, watches: new Map<string, Disposable>() };
+    if (user !== null) running.watches.set(PEER_SOCKETS, sharePeerSockets(this.#paths(network).guests, user));
+    this.#running.set(network, running);
+    return running;
   }
 
   /** The network's connection, made anew where a process runs without one. */
@@ -150,8 +160,7 @@ export class UserspaceDriver implements Driver {
   async #adopt(network: string): Promise<RunningNetwork | null> {
     const client = await NetworkClient.adopt(this.#paths(network), this.#listenerFor(network));
     if (client === null) return null;
-    const running = { client, watches: new Map<string, Disposable>() };
-    this.#running.set(network, running);
+    const running = this.#keep(network, client);
     const { applied } = await client.call('observe', {});
     for (const link of applied.links) this.#watchNamespace(network, running, link);
     return running;

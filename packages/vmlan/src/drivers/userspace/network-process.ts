@@ -172,8 +172,8 @@ async function stop(
     await service.close();
     server.close();
     rmSync(request.paths.process, { force: true });
-    await Promise.all([...peers].map((peer) => peer.end()));
     writeLog('info', `network ${request.config.network} stopped`);
+    await Promise.all([...peers].map((peer) => peer.end()));
     process.exit(0);
   } catch (error) {
     die(EXIT_FAILURE, `stopping failed: ${error instanceof Error ? error.message : String(error)}`);

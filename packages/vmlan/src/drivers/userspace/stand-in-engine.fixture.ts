@@ -7,7 +7,14 @@
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { VmlanError } from '../../core/errors.ts';
-import type { EngineCapabilities, EngineConfig, ForwardSpec, FromEngine, NicConfig, SocketAddress } from '../../engine/control-messages.ts';
+import type {
+  EngineCapabilities,
+  EngineConfig,
+  ForwardSpec,
+  FromEngine,
+  NicConfig,
+  SocketAddress,
+} from '../../engine/control-messages.ts';
 import type { EngineHandle, EngineRequest } from './engine-handle.ts';
 import { runNetworkProcess } from './network-process.ts';
 
@@ -41,7 +48,8 @@ export class StandInEngine implements EngineHandle {
       case 'set-nic':
         this.#nics.set(message.nic.key, message.nic);
         // A guest whose name says so brings the engine down, as a bug would.
-        if (message.nic.guest === 'crash') this.emit({ type: 'fatal', error: { code: 'internal', message: 'assertion failed' } });
+        if (message.nic.guest === 'crash')
+          this.emit({ type: 'fatal', error: { code: 'internal', message: 'assertion failed' } });
         return null;
       case 'remove-nic':
         return this.#nics.delete(message.key);
@@ -114,7 +122,18 @@ export class StandInEngine implements EngineHandle {
   #lease(nic: string, mac: string, address: string): void {
     const guest = nic.split('/')[0]!;
     const clocks = { startMs: 0, expiresMs: 4_000_000_000_000, goneMs: null };
-    const lease = { family: 4, address, nic, client: mac, guest, mac, clientId: null, hostname: guest, state: 'bound', ...clocks };
+    const lease = {
+      family: 4,
+      address,
+      nic,
+      client: mac,
+      guest,
+      mac,
+      clientId: null,
+      hostname: guest,
+      state: 'bound',
+      ...clocks,
+    };
     this.#leases.set(nic, lease);
     this.emit({ type: 'leases', generation: ++this.#generation, records: [...this.#leases.values()] });
   }

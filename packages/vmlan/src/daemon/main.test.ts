@@ -1,0 +1,74 @@
+/** The program itself, over the real datapath. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, test } from 'node:test';
+import { Client } from '../client/client.ts';
+
+const directory = mkdtempSync('/tmp/vmlan-main-');
+chmodSync(directory, 0o711);
+after(() => rmSync(directory, { recursive: true }));
+const PROGRAM = join(import.meta.dirname, 'main.ts');
+
+interface Started {
+  readonly exit: Promise<{ readonly code: number | null; readonly stderr: string }>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+function start(args: readonly string[], env: NodeJS.ProcessEnv): Started {
+  const place = {
+    VMLAN_STATE_DIR: join(directory, 'state'),
+    VMLAN_RUNTIME_DIR: join(directory, 'run'),
+    VMLAN_CONFIG: '',
+    VMLAN_HOST: '',
+  };
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    env: { ...process.env, ...place, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const stderr = text(child.stderr);
+  return {
+    exit: Promise.all([exited, stderr]).then(([code, written]) => ({ code, stderr: written })),
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+test('a wrong configuration ends it with exit code 2, the place and the next step', async () => {
+  const file = join(directory, 'networks.yaml');
+  writeFileSync(file, 'networks:\n  lab:\n    mode: shard\n');
+  const { code, stderr } = await start(['--config', file], {}).exit;
+  assert.equal(code, 2);
+  assert.match(stderr, /^vmlan: .*networks\.yaml:3:11: network "lab": mode: "shard" is none of/m);
+  assert.match(stderr, /^hint: did you mean `shared`\?$/m);
+});
+
+test('a wrong option ends it with exit code 2', async () => {
+  const { code, stderr } = await start(['--colour'], {}).exit;
+  assert.equal(code, 2);
+  assert.match(stderr, /^vmlan: .*--colour/m);
+});
+
+test('it serves until SIGTERM, refuses a second one, and leaves its networks to the next', async () => {
+  const client = new Client({ kind: 'unix', path: join(directory, 'run', 'vmlan.sock') });
+  const answers = async (): Promise<void> => {
+    while ((await client.call('health').catch(() => null)) === null)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const first = start(['--foreground'], {});
+  await answers();
+  const { pid } = await client.call('startNetwork', { params: { name: 'user-v2' } });
+  assert.notEqual(pid, null);
+  const second = await start([], {}).exit;
+  assert.equal(second.code, 4);
+  assert.match(second.stderr, /^vmlan: a daemon runs in .* already \(pid \d+\)$/m);
+  first.kill('SIGTERM');
+  assert.equal((await first.exit).code, 0);
+  const next = start([], {});
+  await answers();
+  assert.equal((await client.call('getNetwork', { params: { name: 'user-v2' } })).pid, pid, 'the same network process');
+  await client.call('shutdown', { body: {} });
+  assert.equal((await next.exit).code, 0);
+});
