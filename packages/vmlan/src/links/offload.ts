@@ -3,15 +3,20 @@
  *
  * Zone: packet.  The frame at (off, len) is borrowed and stays untouched; what leaves is written into space that the
  * sink reserves, one plain frame at a time.  Semantics of virtio_net_hdr: Virtio 1.2 §5.1.6.2; TCP segmentation as
- * Linux does it (Documentation/networking/segmentation-offloads.rst).
+ * Linux does it (Documentation/networking/segmentation-offloads.rst).  The header of a guest's frame is a guest's word:
+ * whatever it says, nothing is written beyond what was reserved, and a frame becomes at most MAX_SEGMENTS.
  */
 import { fold, pseudo4, pseudo6, sum } from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import { $upper } from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
+
+/** The longest packet in segments of the smallest MSS that Linux takes, 48 bytes. */
+const MAX_SEGMENTS = 1366;
 
 /** Space for plain frames: `reserve` returns an arena offset or -1, `commit` sends what was written there. */
 export interface FrameSink {
@@ -48,21 +53,25 @@ export function complete(v: DataView, off: number, len: number, start: number, o
   v.setUint16(off + start + offset, value === 0 && offset === udp.CHECKSUM_OFFSET ? 0xffff : value);
 }
 
-/** Offset of the transport header from the frame's start; 0 when the frame is not IP. */
-function transportStart(v: DataView, off: number): number {
+/** Offset from the frame's start of the header of `protocol`; 0 when there is none to cut by. */
+function transportStart(v: DataView, off: number, len: number, protocol: number): number {
   const l3 = off + ethernet.HEADER_LEN;
+  const avail = len - ethernet.HEADER_LEN;
   const type = ethernet.etherType(v, off);
-  if (type === ethernet.TYPE_IPV4) return ethernet.HEADER_LEN + ipv4.headerLen(v, l3);
-  if (type !== ethernet.TYPE_IPV6 || ipv6.check(v, l3, ipv6.HEADER_LEN + ipv6.payloadLen(v, l3)) !== 0) return 0;
-  return ipv6.upper(v, l3) === 0 ? ipv6.$upper.offset - off : 0;
+  if (type === ethernet.TYPE_IPV4) {
+    if (ipv4.check(v, l3, avail) !== 0 || ipv4.isFragment(v, l3) || ipv4.protocol(v, l3) !== protocol) return 0;
+    return ethernet.HEADER_LEN + ipv4.headerLen(v, l3);
+  }
+  if (type !== ethernet.TYPE_IPV6 || ipv6.check(v, l3, avail) !== 0 || ipv6.upper(v, l3) !== 0) return 0;
+  return $upper.isFragment || $upper.protocol !== protocol ? 0 : $upper.offset - off;
 }
 
 function sendTcpSegments(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
-  const start = transportStart(v, off);
-  if (start === 0 || len < start + tcp.MIN_HEADER_LEN) return false;
+  const start = transportStart(v, off, len, ipv4.PROTO_TCP);
+  if (start === 0 || tcp.check(v, off + start, len - start, tcp.UNVERIFIED) !== 0) return false;
   const headers = start + tcp.dataOffset(v, off + start);
   const mss = vnetHdr.gsoSize(v, off - vnetHdr.LEN);
-  if (headers >= len || mss === 0) return false;
+  if (!isCuttable(len - headers, mss)) return false;
   const flags = tcp.flags(v, off + start);
   const seq = tcp.seq(v, off + start);
   for (let done = headers, index = 0; done < len; index++) {
@@ -86,10 +95,10 @@ function sendTcpSegments(v: DataView, u8: Uint8Array, off: number, len: number, 
 }
 
 function sendUdpSegments(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
-  const start = transportStart(v, off);
+  const start = transportStart(v, off, len, ipv4.PROTO_UDP);
   const headers = start + udp.HEADER_LEN;
   const size = vnetHdr.gsoSize(v, off - vnetHdr.LEN);
-  if (start === 0 || headers >= len || size === 0) return false;
+  if (start === 0 || !isCuttable(len - headers, size)) return false;
   for (let done = headers, index = 0; done < len; index++) {
     const part = Math.min(size, len - done);
     const to = sink.reserve(headers + part);
@@ -104,6 +113,8 @@ function sendUdpSegments(v: DataView, u8: Uint8Array, off: number, len: number, 
   }
   return true;
 }
+
+const isCuttable = (bytes: number, size: number): boolean => bytes > 0 && bytes <= size * MAX_SEGMENTS;
 
 /** Length, identification and header checksum of a cut frame; returns its pseudo header sum with length zero. */
 function patchIp(v: DataView, frame: number, start: number, l4Len: number, index: number, proto: number): number {
