@@ -47,6 +47,7 @@ export class StreamDecoder {
   readonly #shared: StreamBuffers;
   #partial = 0; // pooled buffer that holds the beginning of a frame, or 0
   #partialLen = 0;
+  #stopped = false;
 
   constructor(shared: StreamBuffers) {
     this.#shared = shared;
@@ -90,11 +91,18 @@ export class StreamDecoder {
       // The header overwrites what lies before the frame: its length field and bytes that are used up.
       vnetHdr.clear(v, off - vnetHdr.LEN);
       onFrame(off, len, nowMs);
+      if (this.#stopped) return true; // what the frame led to has closed the link
     }
     return this.#keep(at, end - at);
   }
 
-  reset(): void {
+  /** The link is closed: no more frames, and nothing is kept. */
+  stop(): void {
+    this.#stopped = true;
+    this.#release();
+  }
+
+  #release(): void {
     if (this.#partial !== 0) this.#shared.partials.give(this.#partial);
     this.#partial = 0;
     this.#partialLen = 0;
@@ -102,7 +110,7 @@ export class StreamDecoder {
 
   #keep(at: number, len: number): boolean {
     if (len === 0) {
-      this.reset();
+      this.#release();
       return true;
     }
     if (this.#partial === 0) this.#partial = this.#shared.partials.take();

@@ -95,7 +95,7 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     this.#poller.remove(this.#token);
     this.#sys.close(this.#fd);
     this.#fd = -1;
-    this.#decoder.reset();
+    this.#decoder.stop();
     this.#queue.reset();
     this.#input.onDown(this);
   }
