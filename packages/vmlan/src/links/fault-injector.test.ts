@@ -36,13 +36,16 @@ class Bench {
   readonly line: FaultLine;
   readonly #frame = this.arena.alloc(64 + MAX_FRAME_LEN) + 64;
   nowMs = 1000;
+  room = Infinity;
 
   constructor(faults: Faults) {
-    this.line = new FaultLine(this.buffers, this.buffers.toGuest, this.counters, (off, len, nowMs) => {
+    const deliver = (off: number, len: number, nowMs: number): void => {
       assert.equal(vnetHdr.flags(this.arena.view, off - vnetHdr.LEN), 0);
       const bytes = this.arena.u8.slice(off, off + len);
       this.arrivals.push({ number: this.arena.view.getUint32(off + 14), atMs: nowMs, bytes });
-    });
+      this.room -= len;
+    };
+    this.line = new FaultLine(this.buffers, this.buffers.toGuest, this.counters, deliver, () => this.room);
     this.line.set(faults, this.nowMs);
   }
 
@@ -197,6 +200,34 @@ describe('a line', () => {
     assert.deepEqual([Math.min(...waits), Math.max(...waits)], [10, 20]);
     assert.equal(bench.arrivals.length, 200);
     assert.ok(inOrder(waits));
+  });
+
+  test('what is due waits for the room that the link has', () => {
+    const bench = new Bench({ delayMs: 20 });
+    bench.sendAll(4);
+    bench.room = 2 * FRAME_LEN;
+    bench.wait();
+    assert.deepEqual(bench.numbers(), [0, 1]);
+    bench.wait();
+    bench.room = FRAME_LEN;
+    bench.wait();
+    assert.deepEqual(bench.numbers(), [0, 1, 2]);
+    bench.room = FRAME_LEN;
+    bench.drain();
+    assert.deepEqual(
+      bench.arrivals.map(({ atMs }) => atMs),
+      [1020, 1020, 1022, 1023],
+    );
+  });
+
+  test('copies of frames wait for room, too', () => {
+    const bench = new Bench({ duplicate: 1 });
+    bench.room = 3 * FRAME_LEN;
+    bench.sendAll(2);
+    assert.deepEqual(bench.numbers(), [0, 0, 1]);
+    bench.room = FRAME_LEN;
+    bench.wait();
+    assert.deepEqual(bench.numbers(), [0, 0, 1, 1]);
   });
 
   test('no more than MAX_WAITING frames wait; the rest is counted', () => {

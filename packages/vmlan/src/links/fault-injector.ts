@@ -43,8 +43,9 @@ export class FaultInjector implements LinkOutput, Source {
     this.#poller = poller;
     this.#pool = buffers.waiting;
     this.#link = link;
-    this.fromGuest = new FaultLine(buffers, buffers.fromGuest, counters, toPort);
-    this.toGuest = new FaultLine(buffers, buffers.toGuest, counters, (off, len) => void link.send(off, len));
+    this.fromGuest = new FaultLine(buffers, buffers.fromGuest, counters, toPort, () => Infinity);
+    const send = (off: number, len: number): void => void link.send(off, len);
+    this.toGuest = new FaultLine(buffers, buffers.toGuest, counters, send, () => link.room());
     this.#timerFd = sys.eventfd();
     this.#token = poller.add(this.#timerFd, 0, this);
   }

@@ -5,8 +5,8 @@
  * packet of the wire, and corruption cannot be summed away.  Order: loss, duplication, then per copy corruption,
  * reordering, delay.  A reordered frame leaves after 1 to REORDER_FRAMES others have passed it, at the latest after
  * REORDER_HOLD_MS.  Jitter is added to the delay of each frame by itself, so it reorders too (as Linux netem does).
- * Frames that wait lie in pooled buffers; without a buffer they are dropped and counted.  The generator is seeded: same
- * frames, same faults.
+ * Frames that wait lie in pooled buffers; without a buffer they are dropped and counted.  What is due leaves when the
+ * link has room: a burst that waited together does not overrun it.  The generator is seeded: same frames, same faults.
  */
 import type { Arena } from '../core/arena.ts';
 import { BufferPool } from '../core/buffer-pool.ts';
@@ -30,6 +30,8 @@ export interface Faults {
 
 /** Frames that may wait in all lines of the thread together. */
 export const MAX_WAITING = 1024;
+/** A link without room for what is due is asked again after this. */
+const RETRY_MS = 1;
 const REORDER_FRAMES = 3;
 const REORDER_HOLD_MS = 5;
 const HEADROOM = 64; // virtio_net_hdr and alignment
@@ -103,6 +105,7 @@ export class FaultLine implements FrameSink {
   readonly #pool: BufferPool;
   readonly #counters: Counters;
   readonly #deliver: (off: number, len: number, nowMs: number) => void;
+  readonly #room: () => number;
   readonly #scratch: number;
   readonly #delayed = new DueQueue();
   /** The one frame that others overtake, and how many still will. */
@@ -113,19 +116,22 @@ export class FaultLine implements FrameSink {
   #faults: Required<Faults> | null = null;
   #state = 1;
   #now = 0;
+  #retryMs = 0;
 
-  /** `scratch` is the place of this direction in `buffers`. */
+  /** `scratch` is the place of this direction in `buffers`, `room` the bytes that `deliver` takes now. */
   constructor(
     buffers: FaultBuffers,
     scratch: number,
     counters: Counters,
     deliver: (off: number, len: number, nowMs: number) => void,
+    room: () => number,
   ) {
     this.#arena = buffers.arena;
     this.#pool = buffers.waiting;
     this.#scratch = scratch;
     this.#counters = counters;
     this.#deliver = deliver;
+    this.#room = room;
   }
 
   get active(): boolean {
@@ -134,7 +140,7 @@ export class FaultLine implements FrameSink {
 
   /** When `poll` has something to do. */
   get nextAt(): number {
-    const { nextAt } = this.#delayed;
+    const nextAt = this.#delayed.count === 0 ? Infinity : Math.max(this.#delayed.nextAt, this.#retryMs);
     return this.#held !== 0 && this.#heldUntilMs < nextAt ? this.#heldUntilMs : nextAt;
   }
 
@@ -213,7 +219,8 @@ export class FaultLine implements FrameSink {
 
   #delay(off: number, len: number, { delayMs, jitterMs }: Required<Faults>): void {
     const waitMs = delayMs + (jitterMs > 0 ? this.#random() % (jitterMs + 1) : 0);
-    if (waitMs <= 0) return this.#deliver(off, len, this.#now);
+    const isFree = this.#room() >= len && this.#delayed.nextAt > this.#now;
+    if (waitMs <= 0 && isFree) return this.#deliver(off, len, this.#now);
     const buffer = this.#take(off, len);
     if (buffer === 0) return;
     this.#counters.count(DELAYED);
@@ -226,6 +233,10 @@ export class FaultLine implements FrameSink {
     if (this.#held !== 0 && this.#heldUntilMs <= dueMs) this.#releaseHeld(this.#faults ?? NONE);
     while (this.#delayed.count > 0 && this.#delayed.nextAt <= dueMs) {
       const { firstBuffer, firstLen } = this.#delayed;
+      if (this.#room() < firstLen && dueMs !== Infinity) {
+        this.#retryMs = nowMs + RETRY_MS;
+        return;
+      }
       this.#delayed.removeFirst();
       this.#deliver(firstBuffer + HEADROOM, firstLen, nowMs);
       this.#pool.give(firstBuffer);
