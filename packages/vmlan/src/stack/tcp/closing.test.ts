@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { TIME_WAIT_MS } from './limits.ts';
-import { ack, anySynAck, data, established, fin, rst, rstAck, syn } from './transcript.fixture.ts';
+import { MAX_TIME_WAIT, TIME_WAIT_MS } from './limits.ts';
+import { ack, anySynAck, data, established, fin, rst, rstAck, syn, transcript } from './transcript.fixture.ts';
 
 describe('half-close', () => {
   test('by the guest: the host reads to the end and can still answer', () => {
@@ -239,6 +239,36 @@ describe('TIME_WAIT', () => {
     const { guest, host } = waiting();
     guest.sends(syn({ seq: -100 }));
     assert.equal(host.sockets.length, 1);
+    guest.receives(ack({ seq: 2, ack: 2 }));
+  });
+
+  test("is the guest's when the guest closed first: nothing is left", () => {
+    const { guest, host, translator } = established();
+    guest.sends(fin());
+    host.ends();
+    guest.receives(ack(), fin());
+    guest.sends(ack());
+    assert.equal(host.socket.closed, 'fin');
+    assert.equal(translator.size, 0);
+    guest.receivesNothing();
+  });
+
+  test('too many of them: the oldest are over early', () => {
+    const { guest, host, translator } = transcript();
+    for (let i = 0; i < MAX_TIME_WAIT + 3; i++) {
+      const ports = { guestPort: 1000 + i };
+      guest.sends(syn(ports));
+      host.connects();
+      guest.sends(ack({ ...ports, seq: 1, ack: 1 }));
+      host.ends();
+      guest.sends(fin({ ...ports, seq: 1, ack: 2 }));
+      assert.equal(host.socket.closed, 'fin');
+      guest.inbox.length = 0;
+    }
+    assert.equal(translator.size, MAX_TIME_WAIT);
+    guest.sends(fin({ guestPort: 1000, seq: 1, ack: 2 }));
+    guest.receives(rst({ seq: 2 }));
+    guest.sends(fin({ guestPort: 1003, seq: 1, ack: 2 }));
     guest.receives(ack({ seq: 2, ack: 2 }));
   });
 
