@@ -103,15 +103,13 @@ function nameOf(path: readonly (string | number)[]): string {
 const isNumeric = (origin: string): boolean => origin === 'number' || origin === 'int';
 
 function plainMessage(issue: ZodIssue): string {
-  if (issue.code === 'too_small' && isNumeric(issue.origin)) return `is less than ${issue.minimum}`;
-  if (issue.code === 'too_big' && isNumeric(issue.origin)) return `is more than ${issue.maximum}`;
-  return /^(?:not |is )/.test(issue.message) ? `is ${issue.message.replace(/^is /, '')}` : `: ${issue.message}`;
+  if (issue.code === 'too_small' && isNumeric(issue.origin)) return ` is less than ${issue.minimum}`;
+  if (issue.code === 'too_big' && isNumeric(issue.origin)) return ` is more than ${issue.maximum}`;
+  return issue.message.startsWith('not ') ? ` is ${issue.message}` : `: ${issue.message}`;
 }
 
 const written = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? `${JSON.stringify(value)} `
-    : '';
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? JSON.stringify(value) : '';
 
 function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
   return path.reduce<unknown>(

@@ -41,6 +41,6 @@ export function chooseDriver(network: Network): DriverDecision {
   }
   return {
     type: 'userspace',
-    reason: network.driver === 'userspace' ? 'configured' : `no other driver carries mode ${network.mode} here`,
+    reason: network.driver === 'userspace' ? 'configured' : 'the only driver of this version',
   };
 }

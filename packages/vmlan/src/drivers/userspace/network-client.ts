@@ -24,6 +24,7 @@ const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 6000;
 const KILL_TIMEOUT_MS = 2000;
 const POLL_INTERVAL_MS = 10;
+const LAST_LINES = 40;
 /** A log that has grown beyond is put aside at the next start. */
 export const MAX_LOG_BYTES = 4_194_304;
 
@@ -156,11 +157,15 @@ async function readAnswer(child: ChildProcess, log: string): Promise<StartAnswer
   }
 }
 
+/** A line that the process wrote itself: the runtime may add its own behind it. */
+const LOG_LINE = /^\d{4}-\S+ (?:info|warn|error) (.*)$/;
+
 /** The last line of the log, which is where a process says why it ends. */
 function lastWords(log: string): string {
   try {
-    const line = readFileSync(log, 'utf8').trimEnd().split('\n').at(-1) ?? '';
-    return line === '' ? 'it said nothing' : line.replace(/^\S+ (?:error|fatal) /, '');
+    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+    const own = lines.slice(-LAST_LINES).findLast((line) => LOG_LINE.test(line));
+    return own?.replace(LOG_LINE, '$1') ?? (lines.at(-1) || 'it said nothing');
   } catch {
     return 'it left no log';
   }

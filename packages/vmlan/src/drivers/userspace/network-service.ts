@@ -86,9 +86,14 @@ export class NetworkService {
     const spec = tapSpec(link);
     const abort = new AbortController();
     this.#tapReceivers.set(socket, abort);
-    const fd = await receiveFd(sys, socket, { timeoutMs: TAP_TIMEOUT_MS, signal: abort.signal }).finally(() =>
-      this.#tapReceivers.delete(socket),
-    );
+    let fd: number;
+    try {
+      fd = await receiveFd(sys, socket, { timeoutMs: TAP_TIMEOUT_MS, signal: abort.signal });
+    } catch (error) {
+      throw abort.signal.aborted ? abort.signal.reason : error;
+    } finally {
+      this.#tapReceivers.delete(socket);
+    }
     return this.#inTurn(async () => {
       try {
         await this.#engine.request({ type: 'add-link', linkId: link.id, link: { kind: 'tap', fd, ...spec } });

@@ -15,7 +15,7 @@ import type {
   NicConfig,
   SocketAddress,
 } from '../../engine/control-messages.ts';
-import type { EngineHandle, EngineRequest } from './engine-handle.ts';
+import type { EngineHandle, EngineNotice, EngineRequest } from './engine-handle.ts';
 import { runNetworkProcess } from './network-process.ts';
 
 const CAPABILITIES = { peekOffset: true, ping: true, ipv6: true } as const;
@@ -29,9 +29,11 @@ export class StandInEngine implements EngineHandle {
   readonly #servers = new Map<string, Server>();
   readonly #leases = new Map<string, unknown>();
   #generation = 0;
-  readonly #stopped = Promise.withResolvers<null>();
+  readonly #stopped = Promise.withResolvers<Error | null>();
   readonly ended: Promise<Error | null> = this.#stopped.promise;
+  /** The generation that was confirmed last. */
   durable = 0;
+  readonly replies: [number, Uint8Array | null][] = [];
 
   constructor(config: EngineConfig) {
     this.config = config;
@@ -68,8 +70,9 @@ export class StandInEngine implements EngineHandle {
     }
   }
 
-  post(message: { readonly type: string; readonly generation?: number }): void {
-    if (message.type === 'leases-durable') this.durable = message.generation!;
+  post(message: EngineNotice): void {
+    if (message.type === 'leases-durable') this.durable = message.generation;
+    if (message.type === 'dns-reply') this.replies.push([message.queryId, message.reply]);
   }
 
   on(listener: (message: FromEngine) => void): void {
@@ -78,6 +81,11 @@ export class StandInEngine implements EngineHandle {
 
   emit(message: FromEngine): void {
     for (const listener of this.#listeners) listener(message);
+  }
+
+  /** The thread is lost. */
+  end(why: Error): void {
+    this.#stopped.resolve(why);
   }
 
   async stop(): Promise<void> {
