@@ -8,7 +8,7 @@ import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 
 /** Longest wait for something that a socket pair delivers at once. */
-const WAIT_MS = 2000;
+const WAIT_MS = 10_000;
 
 export class TestPoller implements Poller {
   readonly #sys: Sys;
