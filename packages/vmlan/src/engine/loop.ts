@@ -106,6 +106,7 @@ export class EventLoop implements Poller {
   }
 
   #timeout(turns: Turns, maxWaitMs: number): number {
+    if (this.#flushes.length > 0) return 0;
     let at = turns.pollAt(this.now);
     for (const wake of this.#wakes.values()) if (wake < at) at = wake;
     return at === Infinity ? maxWaitMs : Math.min(Math.max(Math.ceil(at - this.#sys.monotonicMs()), 0), maxWaitMs);

@@ -1,0 +1,257 @@
+/**
+ * A whole engine in one thread over the kernel in memory, in virtual time; the test is the control plane and the world.
+ *
+ *   const bench = new EngineBench();
+ *   const web = bench.guest('web');
+ *   bench.kernel.host('198.51.100.7').listenUdp(53, udpEcho());
+ *   web.says(web.udp('198.51.100.7', 53, 'hello'));
+ *   bench.passes(10);
+ *   assert.deepEqual(web.hears(), ['198.51.100.7.53 > 192.168.104.2.4000 udp length 5']);
+ *
+ * Zone: control.  Leases are stored, and questions to the host's resolver answered, between two turns of the loop.
+ */
+import assert from 'node:assert/strict';
+import { fromErrorData } from '../core/errors.ts';
+import { Client } from '../sys/fake/client.fixture.ts';
+import { FakeSys } from '../sys/fake/fake-sys.ts';
+import { FakeKernel, type FakeKernelOptions } from '../sys/fake/kernel.ts';
+import type { Sys } from '../sys/sys.ts';
+import type { EngineRequest } from './client.ts';
+import type { EngineConfig, EngineEvent, EngineSnapshot, FromEngine, GuestSnapshot } from './control-messages.ts';
+import { BenchGuest, type GuestOptions } from './guest.fixture.ts';
+import { NetworkEngine } from './network-engine.ts';
+
+const ARENA_BYTES = 96 << 20;
+
+export const CONFIG: EngineConfig = {
+  network: 'lab',
+  mode: 'user-v2',
+  mtu: 1500,
+  gatewayMac: '02:76:6d:00:00:01',
+  ipv4: {
+    subnet: '192.168.104.0/24',
+    gateway: '192.168.104.1',
+    dns: '192.168.104.1',
+    poolStart: '192.168.104.100',
+    poolEnd: '192.168.104.200',
+    excluded: [],
+    fixedGuest: null,
+    leaseSeconds: 3600,
+    announceRouter: true,
+  },
+  ipv6: { prefix: 'fd00:1:2:3::/64', gateway: 'fd00:1:2:3::1' },
+  dns: { domain: 'lab.internal', searchDomains: ['lab.internal'], upstream: 'host', records: [] },
+  reservations: [],
+  hostAccess: 'all',
+  outward: true,
+  closed: ['169.254.0.0/16'],
+  isolation: { guests: false },
+  guards: true,
+  leases: [],
+  duid: '0003000102766d000001',
+};
+
+/** Mode `user`: each guest alone, all at one address. */
+export const USER_MODE: Partial<EngineConfig> = {
+  mode: 'user',
+  ipv4: {
+    ...CONFIG.ipv4!,
+    subnet: '192.168.5.0/24',
+    gateway: '192.168.5.2',
+    dns: '192.168.5.3',
+    poolStart: '192.168.5.15',
+    poolEnd: '192.168.5.15',
+    fixedGuest: '192.168.5.15',
+  },
+};
+
+export interface BenchOptions {
+  readonly config?: Partial<EngineConfig>;
+  readonly kernel?: FakeKernelOptions;
+  /** Wraps the syscall table that the engine gets. */
+  readonly sys?: (sys: Sys) => Sys;
+  readonly arenaBytes?: number;
+}
+
+/** What the host's resolver says: a reply, null for a failure, undefined for nothing yet. */
+export type Resolver = (query: Uint8Array) => Uint8Array | null | undefined;
+
+export class EngineBench {
+  readonly config: EngineConfig;
+  readonly kernel: FakeKernel;
+  readonly sys: Sys;
+  readonly engine: NetworkEngine;
+  /** Programs of the host. */
+  readonly client: Client;
+  /** Every message but answers, in order. */
+  readonly messages: FromEngine[] = [];
+  /** While true, leases are not stored. */
+  holdsLeases = false;
+  resolver: Resolver = () => null;
+  #stored = 0;
+  readonly #inbox: FromEngine[] = [];
+  readonly #answers = new Map<number, Extract<FromEngine, { type: 'done' }>>();
+  #nextId = 1;
+  #random = 0x1234_5678;
+  #guests = 0;
+
+  constructor({ config = {}, kernel = {}, sys = (own) => own, arenaBytes = ARENA_BYTES }: BenchOptions = {}) {
+    this.config = { ...CONFIG, ...config };
+    this.kernel = new FakeKernel(kernel);
+    this.client = new Client(this.kernel);
+    this.sys = sys(new FakeSys(this.kernel, arenaBytes));
+    this.engine = new NetworkEngine(
+      this.sys,
+      this.config,
+      (message) => void this.#inbox.push(message),
+      () => this.#next(),
+    );
+    this.turn();
+  }
+
+  // ---- time
+
+  /** One turn of the loop without waiting, and what the control plane does then. */
+  turn(maxWaitMs = 0): void {
+    this.engine.turn(maxWaitMs);
+    this.#control();
+  }
+
+  /** Lets virtual time pass. */
+  passes(ms: number): void {
+    const until = this.kernel.now + ms;
+    this.turn();
+    while (this.kernel.now < until) this.turn(until - this.kernel.now);
+    for (let i = 0; i < 4; i++) this.turn(); // what the last moment led to
+  }
+
+  /** Lets time pass until it holds. */
+  until(holds: () => boolean, patienceMs = 60_000): void {
+    for (const end = this.kernel.now + patienceMs; !holds() && this.kernel.now < end;) this.turn(10);
+    assert.ok(holds(), 'it did not happen');
+  }
+
+  // ---- the control plane
+
+  /** Sends a request and gives its result; throws its error. */
+  request(request: EngineRequest): unknown {
+    const id = this.post(request);
+    for (let i = 0; i < 3 && !this.#answers.has(id); i++) this.turn();
+    return this.answer(id);
+  }
+
+  /** Sends a request without looking for its answer. */
+  post(request: EngineRequest): number {
+    const id = this.#nextId++;
+    this.engine.handle({ ...request, id });
+    this.#control();
+    return id;
+  }
+
+  hasAnswered(id: number): boolean {
+    return this.#answers.has(id);
+  }
+
+  answer(id: number): unknown {
+    const answer = this.#answers.get(id);
+    assert.ok(answer !== undefined, `request ${id} was not answered`);
+    if (answer.error !== null) throw fromErrorData(answer.error);
+    return answer.result;
+  }
+
+  snapshot(): EngineSnapshot {
+    return this.request({ type: 'snapshot' }) as EngineSnapshot;
+  }
+
+  /** What is known of a guest's first NIC. */
+  guestOf(name: string): GuestSnapshot | undefined {
+    return this.snapshot().guests.find(({ guest }) => guest === name);
+  }
+
+  counter(name: string): number {
+    return this.engine.counters.get(name);
+  }
+
+  /** Events since the last call. */
+  events(): EngineEvent[] {
+    const found = this.messages.flatMap((message) => (message.type === 'event' ? [message.event] : []));
+    this.messages.splice(0, this.messages.length, ...this.messages.filter(({ type }) => type !== 'event'));
+    return found;
+  }
+
+  setNic(key: string, mac: string | null = null, connected = true): void {
+    this.request({ type: 'set-nic', nic: { key, guest: key.split('/')[0]!, mac, connected } });
+  }
+
+  /** Leases that wait are stored. */
+  storesLeases(): void {
+    this.holdsLeases = false;
+    this.engine.handle({ type: 'leases-durable', generation: this.#stored });
+    this.turn();
+  }
+
+  // ---- guests
+
+  /** A guest `NAME` with the registered NIC `NAME/0`, up and known by its addresses. */
+  guest(name: string, options: GuestOptions = {}): BenchGuest {
+    const guest = new BenchGuest(this, ++this.#guests, `${name}/0`, options);
+    this.setNic(guest.nic!, guest.mac);
+    guest.plug();
+    guest.announces();
+    return guest;
+  }
+
+  /** A guest on a shared socket: nobody registered it. */
+  stranger(options: GuestOptions = {}): BenchGuest {
+    const guest = new BenchGuest(this, ++this.#guests, null, options);
+    guest.plug();
+    return guest;
+  }
+
+  /** Descriptors that are open beside the loop’s own, as lines. */
+  openFds(): string[] {
+    return this.kernel.openFds().filter((line) => !line.includes('epoll'));
+  }
+
+  #control(): void {
+    for (let batch = this.#inbox.splice(0); batch.length > 0; batch = this.#inbox.splice(0)) {
+      for (const message of batch) this.#onMessage(message);
+    }
+  }
+
+  #onMessage(message: FromEngine): void {
+    if (message.type === 'done') {
+      assert.ok(!this.#answers.has(message.id), 'one answer for a request');
+      this.#answers.set(message.id, message);
+      return;
+    }
+    this.messages.push(message);
+    if (message.type === 'leases') {
+      this.#stored = message.generation;
+      if (!this.holdsLeases) this.engine.handle({ type: 'leases-durable', generation: message.generation });
+    } else if (message.type === 'dns-query') {
+      const reply = this.resolver(message.query);
+      if (reply !== undefined) this.engine.handle({ type: 'dns-reply', queryId: message.queryId, reply });
+    }
+  }
+
+  /** The same numbers in every run (xorshift32). */
+  #next(): number {
+    let s = this.#random;
+    s ^= s << 13;
+    s ^= s >>> 17;
+    s ^= s << 5;
+    this.#random = s;
+    return s;
+  }
+}
+
+/** A syscall table with some calls replaced. */
+export function withCalls(sys: Sys, calls: Partial<Sys>): Sys {
+  return new Proxy(sys, {
+    get: (target, name) => {
+      const own: unknown = Reflect.get(calls, name) ?? Reflect.get(target, name, target);
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+    },
+  });
+}
