@@ -31,11 +31,18 @@ export class LeaseJournal {
     this.#durable = store.generation;
   }
 
-  /** Sends now when `generation` is durable already, else when it has become so. */
-  whenDurable(generation: number, send: () => void): void {
-    if (generation <= this.#durable) return send();
-    if (this.#held.length >= MAX_HELD) return this.#counters.count(DROP_HELD);
+  /** Sends now when `generation` is durable already, else when it has become so; false when it never will. */
+  whenDurable(generation: number, send: () => void): boolean {
+    if (generation <= this.#durable) {
+      send();
+      return true;
+    }
+    if (this.#held.length >= MAX_HELD) {
+      this.#counters.count(DROP_HELD);
+      return false;
+    }
     this.#held.push({ generation, send });
+    return true;
   }
 
   /** Everything up to `generation` is on disk. */

@@ -54,7 +54,9 @@ const LEASE_ADVANCE_MS = 15_000;
 const REASSEMBLY_CHECK_MS = 1_000;
 const DNS_SCRATCH = 64 * 1024 + 64;
 
-type NotCommands = 'leases-durable' | 'dns-reply' | 'dns-changed' | 'allocate';
+type NotCommands = 'leases-durable' | 'dns-reply' | 'dns-changed';
+/** In place of a result: the answer comes by itself. */
+const LATER = Symbol('later');
 
 /** Random numbers of 32 bits; the worker gives cryptographic ones, tests seeded ones. */
 export type Random = () => number;
@@ -130,7 +132,7 @@ export class NetworkEngine {
     this.#segments = new Segments(config, this.#sharedParts(), now, (host) => this.#onSegmentCreated(host));
     const buffers = new StreamBuffers(sys.arena);
     this.#attachments = new Attachments(sys, this.loop, buffers, this.counters, {
-      addPort: (link, nic, hostSide) => this.addPort(link, nic, hostSide),
+      addPort: (link, nic, host) => this.addPort(link, nic, host),
       removePort: (port) => this.removePort(port),
       onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
     });
@@ -155,11 +157,17 @@ export class NetworkEngine {
   // ---- ports
 
   /** The far end of a link is there. Null when the network is full: the link then carries nothing. */
-  addPort(link: LinkOutput, nic: string | null, hostSide: boolean): Port | null {
-    const host = this.#segments.hostFor(nic, this.loop.now);
-    const port = this.guests.addPort(link, nic, host, hostSide);
-    if (port === null) this.#segments.release(host);
+  addPort(link: LinkOutput, nic: string | null, host: readonly string[] | null): Port | null {
+    const segment = this.#segments.hostFor(nic, this.loop.now);
+    const port = this.guests.addPort(link, nic, segment, host !== null);
+    if (port === null) this.#segments.release(segment);
+    else for (const own of host ?? []) this.#bindHost(port, segment, own);
     return port;
+  }
+
+  #bindHost(port: Port, { segment }: SegmentHost, own: string): void {
+    const w = words(own);
+    if (w !== null) segment.bindAddress(port, w[0]!, w[1]!, w[2]!, w[3]!, this.loop.now);
   }
 
   removePort(port: Port): void {
@@ -261,8 +269,6 @@ export class NetworkEngine {
         return this.#questions.onReply(message.queryId, message.reply, this.loop.now);
       case 'dns-changed':
         return this.#segments.flushDns();
-      case 'allocate':
-        return this.#allocate(message.id, message.nic, message.mac);
       default:
         return this.#command(message);
     }
@@ -270,7 +276,8 @@ export class NetworkEngine {
 
   #command(message: Exclude<ToEngine, { type: NotCommands }>): void {
     try {
-      this.#done(message.id, this.#execute(message));
+      const result = this.#execute(message);
+      if (result !== LATER) this.#done(message.id, result);
     } catch (error) {
       this.#send({ type: 'done', id: message.id, error: toErrorData(error), result: null });
     }
@@ -304,6 +311,8 @@ export class NetworkEngine {
       case 'set-records':
         this.#segments.setRecords(message.records);
         break;
+      case 'allocate':
+        return this.#allocate(message.id, message.nic, message.mac);
       case 'snapshot':
         return this.snapshot();
       case 'stop':
@@ -331,7 +340,8 @@ export class NetworkEngine {
     this.#stopped = true;
   }
 
-  #allocate(id: number, nicKey: string, macText: string): void {
+  /** The lease is stored before its address is used. */
+  #allocate(id: number, nicKey: string, macText: string): AllocatedAddress | typeof LATER {
     const { ipv4, ipv6, mtu, dns } = this.config;
     const base = {
       gateway6: ipv6?.gateway ?? null,
@@ -340,18 +350,16 @@ export class NetworkEngine {
       searchDomains: dns.searchDomains,
     };
     if (this.#dhcp === null || ipv4 === null) {
-      const none: AllocatedAddress = { ...base, address4: null, prefix4: 0, gateway4: null, dns: null };
-      return this.#done(id, none);
+      return { ...base, address4: null, prefix4: 0, gateway4: null, dns: null };
     }
     const { hi, lo } = mac(macText);
     const nic = this.guests.nicByKey(nicKey);
     const from = { nicKey, guest: nic?.registered === true ? nic.guest : null, srcMacHi: hi, srcMacLo: lo };
     const allocation = this.#dhcp.allocate(from, this.#sys.epochMs());
     if (allocation === null) {
-      const error = new VmlanError('exhausted', `network "${this.config.network}" has no free address`, {
+      throw new VmlanError('exhausted', `network "${this.config.network}" has no free address`, {
         hint: 'enlarge its subnet or detach guests',
       });
-      return this.#send({ type: 'done', id, error: toErrorData(error), result: null });
     }
     const result: AllocatedAddress = {
       ...base,
@@ -360,7 +368,10 @@ export class NetworkEngine {
       gateway4: ipv4.announceRouter ? ipv4.gateway : null,
       dns: ipv4.dns,
     };
-    this.#journal.whenDurable(allocation.generation, () => this.#done(id, result));
+    if (this.#journal.whenDurable(allocation.generation, () => this.#done(id, result))) return LATER;
+    throw new VmlanError('unavailable', `the leases of network "${this.config.network}" are not being stored`, {
+      hint: 'see its log, and whether the disk is full',
+    });
   }
 
   snapshot(): EngineSnapshot {
