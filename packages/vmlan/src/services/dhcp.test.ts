@@ -1,147 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
-import { Counters } from '../core/counters.ts';
-import { formatIpv4, parseIpv4 } from '../wire/address.ts';
+import { formatIpv4 } from '../wire/address.ts';
 import * as wire from '../wire/dhcpv4.ts';
-import type { Dhcp4Message, Dhcp4Option } from '../wire/dhcpv4.ts';
+import type { Dhcp4Option } from '../wire/dhcpv4.ts';
 import { DhcpServer } from './dhcp.ts';
-import type { DhcpConfig, DhcpReply, DhcpSource } from './dhcp.ts';
 import { INFINITE_SECONDS } from './lease-binding.ts';
-import { LeaseStore } from './lease-store.ts';
-
-const START_MS = 1_700_000_000_000;
-const HOUR_MS = 3_600_000;
-const ip = (text: string): number => parseIpv4(text) ?? assert.fail(text);
-
-const CONFIG: DhcpConfig = {
-  network: ip('10.0.0.0'),
-  prefix: 28,
-  gateway: ip('10.0.0.1'),
-  serverId: ip('10.0.0.1'),
-  dns: [ip('10.0.0.1')],
-  domain: 'lab.internal',
-  searchDomains: ['lab.internal', 'vmlan.internal'],
-  mtu: 1500,
-  leaseSeconds: 3600,
-  poolStart: ip('10.0.0.2'),
-  poolEnd: ip('10.0.0.14'),
-  excluded: [],
-  reservations: [],
-};
-
-interface Sent {
-  xid?: number;
-  flags?: number;
-  secs?: number;
-  hlen?: number;
-  htype?: number;
-  op?: number;
-  ciaddr?: string;
-  giaddr?: string;
-  chaddr?: Uint8Array;
-  options?: Dhcp4Option[];
-  from?: Partial<DhcpSource>;
-}
-
-interface Got extends DhcpReply {
-  message: Dhcp4Message;
-  type: number;
-  yiaddr: string;
-}
-
-/** A server and the guests that talk to it; time is set by the test. */
-class Network {
-  nowMs = START_MS;
-  store = new LeaseStore();
-  readonly counters = new Counters();
-  readonly config: DhcpConfig;
-  server: DhcpServer;
-
-  constructor(more: Partial<DhcpConfig> = {}) {
-    this.config = { ...CONFIG, ...more };
-    this.server = new DhcpServer(this.config, this.store, this.counters);
-  }
-
-  /** The process ends and starts again with what was stored. */
-  restart(): void {
-    const stored = JSON.parse(JSON.stringify(this.store.snapshot())) as unknown[];
-    this.store = new LeaseStore();
-    this.server = new DhcpServer(this.config, this.store, this.counters);
-    this.store.restore(stored, this.nowMs);
-  }
-
-  guest(number: number, nic = `g${number}/0`): Guest {
-    return new Guest(this, number, nic);
-  }
-}
-
-class Guest {
-  readonly #network: Network;
-  readonly number: number;
-  readonly nic: string;
-
-  constructor(network: Network, number: number, nic: string) {
-    this.#network = network;
-    this.number = number;
-    this.nic = nic;
-  }
-
-  get mac(): Uint8Array {
-    return Uint8Array.of(0x52, 0x54, 0, 0, this.number >> 8, this.number);
-  }
-
-  sendsBytes(bytes: Uint8Array, from: Partial<DhcpSource> = {}): Got | null {
-    const { server, nowMs } = this.#network;
-    const frame = new Uint8Array(bytes.length + 50);
-    frame.set(bytes, 42);
-    const source = { nicKey: this.nic, guest: this.nic.split('/')[0] ?? null, srcIp: 0 };
-    const mac = { srcMacHi: 0x5254, srcMacLo: this.number };
-    const reply = server.onMessage(new DataView(frame.buffer), 42, bytes.length, { ...source, ...mac, ...from }, nowMs);
-    if (reply === null) return null;
-    const { payload } = reply;
-    const message = wire.parseDhcp4(new DataView(payload.buffer, payload.byteOffset), 0, payload.length);
-    assert.ok(message, 'a reply that cannot be read');
-    return { ...reply, message, type: wire.optionU8(message, 53), yiaddr: formatIpv4(message.yiaddr) };
-  }
-
-  sends(type: number, sent: Sent = {}): Got | null {
-    const chaddr = new Uint8Array(16);
-    chaddr.set(sent.chaddr ?? this.mac);
-    const message = {
-      ...{ op: sent.op ?? wire.BOOT_REQUEST, htype: sent.htype ?? 1, hlen: sent.hlen ?? 6, hops: 0 },
-      ...{ xid: sent.xid ?? 0x1000 + this.number, secs: sent.secs ?? 0, flags: sent.flags ?? 0 },
-      ...{ ciaddr: ip(sent.ciaddr ?? '0.0.0.0'), yiaddr: 0, siaddr: 0, giaddr: ip(sent.giaddr ?? '0.0.0.0') },
-      ...{ chaddr, sname: '', file: '' },
-      options: [...(type === 0 ? [] : [wire.u8Option(53, type)]), ...(sent.options ?? [])],
-    };
-    return this.sendsBytes(wire.emitDhcp4(message, 1400), sent.from);
-  }
-
-  /** As `sends`, where an answer is due. */
-  gets(type: number, sent: Sent = {}): Got {
-    return this.sends(type, sent) ?? assert.fail('no answer');
-  }
-
-  /** DISCOVER, OFFER, REQUEST, ACK; the address. */
-  boots(options: Dhcp4Option[] = []): string {
-    const offer = this.gets(wire.DISCOVER, { options });
-    assert.equal(offer.type, wire.OFFER);
-    const ack = this.gets(wire.REQUEST, { options: [...options, requested(offer.yiaddr), server('10.0.0.1')] });
-    assert.equal(ack.type, wire.ACK);
-    assert.equal(ack.yiaddr, offer.yiaddr);
-    return ack.yiaddr;
-  }
-}
-
-const requested = (address: string): Dhcp4Option => wire.u32Option(50, ip(address));
-const server = (address: string): Dhcp4Option => wire.u32Option(54, ip(address));
-const clientId = (...bytes: number[]): Dhcp4Option => [61, Uint8Array.from(bytes)];
-const wants = (...codes: number[]): Dhcp4Option => [55, Uint8Array.from(codes)];
-const codesOf = (got: Got): number[] => [...got.message.options.keys()];
-const hexOf = (got: Got, code: number): string => Buffer.from(got.message.options.get(code) ?? []).toString('hex');
-const textOf = (got: Got, code: number): string => Buffer.from(got.message.options.get(code) ?? []).toString();
-const destination = (got: Got): unknown[] => [formatIpv4(got.dstIp), got.dstPort, got.dstMacHi, got.dstMacLo];
+import {
+  HOUR_MS,
+  ip,
+  CONFIG,
+  Network,
+  requested,
+  server,
+  clientId,
+  wants,
+  codesOf,
+  hexOf,
+  textOf,
+  destination,
+} from './dhcp.fixture.ts';
+import type { Sent } from './dhcp.fixture.ts';
 
 test('DISCOVER and REQUEST: an OFFER promises nothing, an ACK is to be stored first', () => {
   const network = new Network();
@@ -563,54 +441,4 @@ test('the name goes back to the client: the registered one, else its own', () =>
   );
   const nameless = network.guest(3).gets(wire.DISCOVER, { from: { guest: 'not a label' } });
   assert.ok(!nameless.message.options.has(12));
-});
-
-test('property: no message makes the server throw, leave its pool or answer out of the subnet', () => {
-  const anyOption = fc
-    .tuple(fc.integer({ min: 1, max: 254 }), fc.uint8Array({ maxLength: 40 }))
-    .map(([code, value]): Dhcp4Option => [code, value]);
-  const telling = fc.oneof(
-    anyOption,
-    fc.constantFrom(requested('10.0.0.2'), requested('10.0.0.15'), server('10.0.0.1'), server('10.0.0.7')),
-    fc.uint8Array({ maxLength: 300 }).map((value): Dhcp4Option => [61, value]),
-    fc.uint8Array({ maxLength: 70 }).map((value): Dhcp4Option => [12, value]),
-  );
-  const message = fc.record({
-    type: fc.integer({ min: 0, max: 9 }),
-    guest: fc.integer({ min: 1, max: 20 }),
-    options: fc.array(telling, { maxLength: 6 }),
-    ciaddr: fc.constantFrom('0.0.0.0', '10.0.0.2', '10.0.0.15', '8.8.8.8'),
-    giaddr: fc.constantFrom('0.0.0.0', '0.0.0.0', '10.0.0.14', '8.8.8.8'),
-    flags: fc.constantFrom(0, 0x8000, 0xffff),
-    chaddr: fc.uint8Array({ maxLength: 16 }),
-    passMs: fc.constantFrom(0, 1000, HOUR_MS),
-  });
-  fc.assert(
-    fc.property(fc.array(message, { maxLength: 40 }), (messages) => {
-      const network = new Network();
-      for (const { type, guest, passMs, ...sent } of messages) {
-        network.nowMs += passMs;
-        const reply = network.guest(guest).sends(type, sent);
-        if (reply === null) continue;
-        assert.ok(reply.payload.length >= 300 && reply.payload.length <= 1472);
-        assert.ok(reply.dstIp === 0xffff_ffff || reply.dstIp >>> 4 === CONFIG.network >>> 4);
-        if (reply.message.yiaddr !== 0) assert.match(reply.yiaddr, /^10\.0\.0\.([2-9]|1[0-4])$/);
-      }
-      assert.ok(network.store.list(network.nowMs).length <= 13);
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test('property: random bytes behind a good header never throw', () => {
-  const network = new Network();
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 400 }), fc.integer({ min: 0, max: 9 }), (tail, type) => {
-      const bytes = new Uint8Array(243 + tail.length);
-      bytes.set([wire.BOOT_REQUEST, 1, 6, 0]);
-      bytes.set([0x63, 0x82, 0x53, 0x63, 53, 1, type, ...tail], 236); // magic cookie, message type
-      network.guest(1).sendsBytes(bytes);
-      network.guest(1).sendsBytes(tail);
-    }),
-  );
 });

@@ -127,13 +127,10 @@ test('what is decoded stays in proportion to the message', () => {
   const bytes = new Uint8Array(12 + labels.length + 5 + count * record.length);
   bytes.set([0, 0, 0x80, 0, 0, 1, count >>> 8, count & 0xff, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1]);
   for (let i = 0; i < count; i++) bytes.set(record, 12 + labels.length + 5 + i * record.length);
-  const started = performance.now();
   const message = parseMessage(bytes)!;
-  const elapsedMs = performance.now() - started;
   const decoded = message.answers.reduce((sum, { name, rdata }) => sum + name.length + rdata.length, 0);
   assert.equal(message.answers.length, count);
   assert.ok(decoded <= 50 * bytes.length);
-  assert.ok(elapsedMs < 500, `${elapsedMs} ms`);
 });
 
 const anyBytes = fc.uint8Array({ maxLength: 40 });

@@ -107,7 +107,8 @@ export class FrameGenerator {
   /** Flips bytes, cuts, or lengthens. */
   #damage(len: number): number {
     const r = this.#random;
-    for (let n = r.below(4); n > 0 && len > 0; n--) this.bytes[r.below(len)] = r.next();
+    if (len === 0) return 0;
+    for (let n = r.below(4); n > 0; n--) this.bytes[r.below(len)] = r.next();
     if (r.chance(20)) return r.below(len + 1);
     if (r.chance(5)) return Math.min(len + r.below(3000), MAX_LEN);
     return len;
