@@ -31,7 +31,8 @@ const STREAM_FLAGS = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
 
 /** Gives links their ports. */
 export interface PortKeeper {
-  addPort(link: LinkOutput, nic: string | null, hostSide: boolean): Port | null;
+  /** `own`: addresses of the host, where the host itself is behind the link. */
+  addPort(link: LinkOutput, nic: string | null, hostSide: boolean, own: readonly string[]): Port | null;
   removePort(port: Port): void;
   onFrame(port: Port, off: number, len: number, nowMs: number): void;
 }
@@ -81,7 +82,7 @@ export class Attachments {
         this.#datagram(spec.path, spec.peer, spec.nic, parts);
         break;
       case 'tap':
-        this.#tap(spec.fd, spec.nic, spec.hostSide, parts);
+        this.#tap(spec.fd, spec.nic, spec.hostSide ? (spec.addresses ?? []) : null, parts);
         break;
     }
     this.#links.set(id, parts);
@@ -124,7 +125,7 @@ export class Attachments {
   }
 
   /** Link input that gives each up-time of a link a port of its own. */
-  #input(nic: string | null, hostSide: boolean, onDown: (link: LinkOutput) => void): LinkInput {
+  #input(nic: string | null, host: readonly string[] | null, onDown: (link: LinkOutput) => void): LinkInput {
     let live: LiveLink | null = null;
     return {
       onFrame: (off, len, nowMs) => {
@@ -133,7 +134,7 @@ export class Attachments {
         else live.faults.onFrame(off, len, nowMs);
       },
       onUp: (link) => {
-        const port = this.#ports.addPort(link, nic, hostSide);
+        const port = this.#ports.addPort(link, nic, host !== null, host ?? []);
         if (port === null) return;
         live = { port, link, faults: null };
         this.#live.add(live);
@@ -178,7 +179,7 @@ export class Attachments {
 
   #stream(fd: number, nic: string | null, parts: Set<Closable>, onLost: () => void): StreamLink {
     if (this.#isTcp(fd)) this.#sys.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, 1);
-    const input = this.#input(nic, false, (link) => {
+    const input = this.#input(nic, null, (link) => {
       parts.delete(link as StreamLink);
       onLost();
     });
@@ -198,7 +199,7 @@ export class Attachments {
     this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUF, DATAGRAM_BUFFER);
     const to = peer === null ? new SockAddr(this.#sys.arena) : this.#address({ unix: peer });
     const from = new SockAddr(this.#sys.arena);
-    const input = this.#input(nic, false, () => {});
+    const input = this.#input(nic, null, () => {});
     const link = new DatagramLink(this.#sys, this.#loop, fd, to, from, input, this.#buffers, this.#counters);
     parts.add({
       close: () => {
@@ -208,8 +209,8 @@ export class Attachments {
     });
   }
 
-  #tap(fd: number, nic: string | null, hostSide: boolean, parts: Set<Closable>): void {
-    const input = this.#input(nic, hostSide, (link) => parts.delete(link as TapLink));
+  #tap(fd: number, nic: string | null, host: readonly string[] | null, parts: Set<Closable>): void {
+    const input = this.#input(nic, host, (link) => parts.delete(link as TapLink));
     parts.add(new TapLink(this.#sys, this.#loop, fd, input, this.#buffers, this.#counters));
   }
 

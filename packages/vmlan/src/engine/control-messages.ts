@@ -100,8 +100,17 @@ export type LinkSpec =
   | { readonly kind: 'stream-connect'; readonly address: SocketAddress; readonly nic: string | null }
   /** Unix datagrams (vfkit, QEMU dgram): bound at `path`; `peer` null means the sender of the first datagram. */
   | { readonly kind: 'dgram'; readonly path: string; readonly peer: string | null; readonly nic: string | null }
-  /** A TAP descriptor of this process. `hostSide`: the host itself sits behind it (modes shared, nat, host). */
-  | { readonly kind: 'tap'; readonly fd: number; readonly nic: string | null; readonly hostSide: boolean };
+  /**
+   * A TAP descriptor of this process. `hostSide`: the host itself sits behind it (modes shared, nat, host), with these
+   * `addresses`, which no guest may take.
+   */
+  | {
+      readonly kind: 'tap';
+      readonly fd: number;
+      readonly nic: string | null;
+      readonly hostSide: boolean;
+      readonly addresses?: readonly string[];
+    };
 
 export interface ForwardSpec {
   readonly id: string;

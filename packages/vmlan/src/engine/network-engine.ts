@@ -25,7 +25,7 @@ import type { LinkOutput, Port } from '../switching/port.ts';
 import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks } from '../sys/probe.ts';
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
-import { formatWords, ipv4, mac } from './config.ts';
+import { formatWords, ipv4, mac, words } from './config.ts';
 import type {
   AllocatedAddress,
   EngineCapabilities,
@@ -132,7 +132,7 @@ export class NetworkEngine {
     this.#segments = new Segments(config, this.#sharedParts(), now, (host) => this.#onSegmentCreated(host));
     const buffers = new StreamBuffers(sys.arena);
     this.#attachments = new Attachments(sys, this.loop, buffers, this.counters, {
-      addPort: (link, nic, host) => this.addPort(link, nic, host),
+      addPort: (link, nic, hostSide, own) => this.addPort(link, nic, hostSide, own),
       removePort: (port) => this.removePort(port),
       onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
     });
@@ -157,17 +157,18 @@ export class NetworkEngine {
   // ---- ports
 
   /** The far end of a link is there. Null when the network is full: the link then carries nothing. */
-  addPort(link: LinkOutput, nic: string | null, host: readonly string[] | null): Port | null {
-    const segment = this.#segments.hostFor(nic, this.loop.now);
-    const port = this.guests.addPort(link, nic, segment, host !== null);
-    if (port === null) this.#segments.release(segment);
-    else for (const own of host ?? []) this.#bindHost(port, segment, own);
+  addPort(link: LinkOutput, nic: string | null, hostSide: boolean, own: readonly string[] = []): Port | null {
+    const host = this.#segments.hostFor(nic, this.loop.now);
+    const port = this.guests.addPort(link, nic, host, hostSide);
+    if (port === null) {
+      this.#segments.release(host);
+      return null;
+    }
+    for (const text of own) {
+      const w = words(text);
+      if (w !== null) host.segment.bindAddress(port, w[0]!, w[1]!, w[2]!, w[3]!, this.loop.now);
+    }
     return port;
-  }
-
-  #bindHost(port: Port, { segment }: SegmentHost, own: string): void {
-    const w = words(own);
-    if (w !== null) segment.bindAddress(port, w[0]!, w[1]!, w[2]!, w[3]!, this.loop.now);
   }
 
   removePort(port: Port): void {

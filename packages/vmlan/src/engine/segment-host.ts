@@ -16,6 +16,7 @@ import { type Forwarding, Gateway } from '../stack/gateway.ts';
 import type { IpOutput } from '../stack/ip-output.ts';
 import type { Reassembler } from '../stack/reassembly.ts';
 import { Guard } from '../switching/guard.ts';
+import { HostGate } from '../switching/host-gate.ts';
 import { Segment } from '../switching/segment.ts';
 import type { Sys } from '../sys/sys.ts';
 import * as address from '../wire/address.ts';
@@ -145,7 +146,7 @@ function newSegment(
           network4: gateway.network4,
           mask4: gateway.mask4,
           gateway4: gateway.address4,
-          prefix6: gateway.address6 === null ? null : [gateway.address6[0]!, gateway.address6[1]!],
+          prefix6: prefixOf(gateway),
           gateway6: gateway.address6,
           gatewayLinkLocal: gateway.linkLocal,
         },
@@ -159,11 +160,27 @@ function newSegment(
     gatewayMacLo: own.lo,
     isolateGuests: config.isolation.guests,
     guard,
+    hostGate: newHostGate(config, gateway, shared),
     macTableSets: sets,
     seed: shared.random(),
   };
   return new Segment(shared.sys.arena, shared.copy, options, shared.counters);
 }
+
+/** Also where no TAP of the host is likely: it may come at any time. */
+function newHostGate(config: EngineConfig, gateway: GatewayConfig, shared: SharedParts): HostGate {
+  const { hostAccess } = config;
+  return new HostGate({
+    network4: gateway.network4,
+    mask4: gateway.mask4,
+    prefix6: prefixOf(gateway),
+    access: hostAccess === 'all' ? 'all' : new Set(hostAccess === 'none' ? [] : hostAccess),
+    seed: shared.random(),
+  });
+}
+
+const prefixOf = ({ address6 }: GatewayConfig): [number, number] | null =>
+  address6 === null ? null : [address6[0]!, address6[1]!];
 
 function newZone(config: EngineConfig): Zone {
   const subnet = config.ipv4 === null ? null : address.parseCidr4(config.ipv4.subnet)!;

@@ -11,6 +11,7 @@ import { GATEWAY_MAC } from '../wire/packets.fixture.ts';
 import { printFrame } from '../wire/print.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { Guard, type GuardAddresses } from './guard.ts';
+import type { HostGate } from './host-gate.ts';
 import { Port } from './port.ts';
 import { Segment } from './segment.ts';
 
@@ -56,6 +57,7 @@ export interface SegmentBenchOptions {
   readonly guard?: boolean;
   readonly isolateGuests?: boolean;
   readonly sets?: number;
+  readonly hostGate?: HostGate | null;
 }
 
 export class SegmentBench {
@@ -70,14 +72,17 @@ export class SegmentBench {
   readonly #rx: number = this.arena.alloc(1 << 17) + 64;
   #nextId = 1;
 
-  constructor({ guard = false, isolateGuests = false, sets = 64 }: SegmentBenchOptions = {}) {
+  constructor({ guard = false, isolateGuests = false, sets = 64, hostGate = null }: SegmentBenchOptions = {}) {
     const { hi, lo } = parseMac(GATEWAY_MAC)!;
     this.guard = guard ? new Guard(ADDRESSES, sets, 99) : null;
     const copy = this.arena.alloc(1 << 17) + 64;
     this.segment = new Segment(
       this.arena,
       copy,
-      { id: 1, gatewayMacHi: hi, gatewayMacLo: lo, isolateGuests, guard: this.guard, macTableSets: sets, seed: 5 },
+      {
+        ...{ id: 1, gatewayMacHi: hi, gatewayMacLo: lo, isolateGuests, guard: this.guard, hostGate },
+        ...{ macTableSets: sets, seed: 5 },
+      },
       this.counters,
     );
     this.segment.gateway = {

@@ -11,6 +11,7 @@ import { type Counters, counter } from '../core/counters.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { type Guard, PASS } from './guard.ts';
+import { GATE_PASS, type HostGate } from './host-gate.ts';
 import { giveAlias, isAlias, rewriteFromGuest, rewriteToGuest } from './mac-alias.ts';
 import { MacTable } from './mac-table.ts';
 import type { Port } from './port.ts';
@@ -48,6 +49,8 @@ export interface SegmentOptions {
   /** Guests do not see each other; the gateway and the host's own port see all. */
   readonly isolateGuests: boolean;
   readonly guard: Guard | null;
+  /** What guests may send to the host's own port; null where there never is one. */
+  readonly hostGate: HostGate | null;
   /** Sets of the MAC table, a power of two. */
   readonly macTableSets: number;
   readonly seed: number;
@@ -151,7 +154,11 @@ export class Segment {
     } else {
       this.#macs.learn(hi, lo, port, nowMs);
     }
-    if (this.#guard === null || port.hostSide) return true;
+    if (port.hostSide) {
+      this.#options.hostGate?.onFromHost(v, off, len, nowMs);
+      return true;
+    }
+    if (this.#guard === null) return true;
     const reason = this.#guard.check(v, off, len, port, nowMs);
     return reason === PASS ? true : this.#refuse(port, reason);
   }
@@ -170,7 +177,7 @@ export class Segment {
     if (ethernet.dstHi(v, off) === RESERVED_HI && (ethernet.dstLo(v, off) & 0xffff_fff0) >>> 0 === RESERVED_LO) {
       return this.#drop(port, DROP_RESERVED);
     }
-    this.#floodFrom(port, off, len);
+    this.#floodFrom(port, off, len, nowMs);
     this.gateway?.onFrame(port, off, len, nowMs);
   }
 
@@ -183,18 +190,27 @@ export class Segment {
       return;
     }
     const target = this.#macs.lookup(hi, lo, nowMs);
-    if (target === null) return this.#floodFrom(port, off, len);
+    if (target === null) return this.#floodFrom(port, off, len, nowMs);
     if (target === port) return; // its own bridge knows better
     if (!this.#mayMeet(port, target)) return this.#drop(port, DROP_ISOLATED);
+    if (target.hostSide) {
+      const reason = this.#toHost(off, len, nowMs);
+      if (reason !== GATE_PASS) return this.#drop(port, reason);
+    }
     this.#counters.count(FORWARDED);
     this.#send(target, off, len);
   }
 
-  #floodFrom(port: Port, off: number, len: number): void {
+  #floodFrom(port: Port, off: number, len: number, nowMs: number): void {
     this.#counters.count(FLOODED);
     for (const other of this.ports) {
-      if (other !== port && this.#mayMeet(port, other)) this.#send(other, off, len);
+      if (other === port || !this.#mayMeet(port, other)) continue;
+      if (!other.hostSide || this.#toHost(off, len, nowMs) === GATE_PASS) this.#send(other, off, len);
     }
+  }
+
+  #toHost(off: number, len: number, nowMs: number): number {
+    return this.#options.hostGate?.check(this.#view, off, len, nowMs) ?? GATE_PASS;
   }
 
   #mayMeet(a: Port, b: Port): boolean {

@@ -209,8 +209,10 @@ export class NetworkService {
   }
 }
 
-function tapSpec({ id, link }: WantedLink): { readonly nic: string | null; readonly hostSide: boolean } {
-  if (link.kind === 'host-side') return { nic: null, hostSide: true };
+function tapSpec({ id, link }: WantedLink): Omit<Extract<LinkSpec, { readonly kind: 'tap' }>, 'kind' | 'fd'> {
+  if (link.kind === 'host-side') {
+    return { nic: null, hostSide: true, addresses: link.addresses.map((address) => address.split('/')[0]!) };
+  }
   if (link.kind === 'netns') return { nic: link.nic, hostSide: false };
   throw new VmlanError('internal', `link ${id} is no TAP`);
 }
