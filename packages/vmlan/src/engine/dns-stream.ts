@@ -51,7 +51,7 @@ export class DnsStream implements Source {
   }
 
   onReady(mask: number, nowMs: number): void {
-    if (mask === 0) return this.#onIdle(nowMs);
+    if (mask === 0) return this.#onWake(nowMs);
     this.#activeMs = nowMs;
     if ((mask & (C.EPOLLERR | C.EPOLLHUP)) !== 0 && (mask & C.EPOLLIN) === 0) return this.close();
     if ((mask & C.EPOLLOUT) !== 0) this.#flush();
@@ -67,7 +67,10 @@ export class DnsStream implements Source {
     this.#onClosed();
   }
 
-  #onIdle(nowMs: number): void {
+  /** An answer made room for questions that wait, or the guest may have been silent for too long. */
+  #onWake(nowMs: number): void {
+    this.#ask(nowMs);
+    if (this.#fd < 0) return;
     const dueMs = this.#activeMs + IDLE_MS;
     if (nowMs >= dueMs) this.close();
     else this.#poller.wakeAt(this.#token, dueMs);
@@ -88,23 +91,28 @@ export class DnsStream implements Source {
 
   /** Asks every whole message that the bound allows. */
   #ask(nowMs: number): void {
-    let at = 0;
-    const bytes = this.#received;
-    while (bytes.length - at >= 2 && this.#pending < MAX_PENDING && this.#fd >= 0) {
-      const len = (bytes[at]! << 8) | bytes[at + 1]!;
-      if (bytes.length - at - 2 < len) break;
-      const message = bytes.subarray(at + 2, at + 2 + len);
-      at += 2 + len;
+    const before = this.#received;
+    while (this.#pending < MAX_PENDING && this.#fd >= 0 && this.#hasQuestion()) {
+      const bytes = this.#received;
+      const end = 2 + ((bytes[0]! << 8) | bytes[1]!);
+      this.#received = bytes.subarray(end);
       this.#pending++;
+      const message = bytes.subarray(2, end);
       if (!this.#dns.onQuery(message, 'tcp', this.#client, nowMs, (reply) => this.#answer(reply))) this.#pending--;
     }
-    this.#received = bytes.slice(at);
-    this.#watch();
+    if (this.#received !== before) this.#received = this.#received.slice(); // let go of what is done
+    this.#finish();
+  }
+
+  #hasQuestion(): boolean {
+    const bytes = this.#received;
+    return bytes.length >= 2 && bytes.length - 2 >= ((bytes[0]! << 8) | bytes[1]!);
   }
 
   #answer(reply: Uint8Array): void {
-    this.#pending--;
+    const wasFull = this.#pending-- === MAX_PENDING;
     if (this.#fd < 0) return;
+    if (wasFull) this.#poller.wakeAt(this.#token, 0); // at once: the next question
     const framed = new Uint8Array(2 + reply.length);
     framed[0] = reply.length >> 8;
     framed[1] = reply.length;
@@ -127,14 +135,13 @@ export class DnsStream implements Source {
       if (sent < first.length) this.#unsent[0] = first.subarray(sent);
       else this.#unsent.shift();
     }
-    this.#watch();
     this.#finish();
   }
 
-  /** The guest has closed its side and has every answer. */
+  /** Closes when the guest has closed its side and has every answer. */
   #finish(): void {
-    if (this.#ended && this.#pending === 0 && this.#unsent.length === 0) this.close();
-    else if (this.#fd >= 0) this.#watch();
+    if (this.#ended && this.#pending === 0 && this.#unsent.length === 0 && !this.#hasQuestion()) this.close();
+    else this.#watch();
   }
 
   #watch(): void {
