@@ -33,6 +33,7 @@ export const ACTIVE_OPEN: number = 1 << 11; // opened by us, for a forward
 export const HALF_OPEN: number = 1 << 12; // counted as half open
 export const GUEST_CLOSED_FIRST: number = 1 << 16; // its FIN came before ours: TIME_WAIT is its burden
 export const HOST_RESET: number = 1 << 17; // the host's peer has reset; what it said before is still passed on
+export const TAIL_PROBED: number = 1 << 18; // a probe went out for the end of what is under way
 export const FIN_NOTED: number = 1 << 15; // a FIN was seen at finFromGuest, maybe ahead of missing bytes
 export const TIMED_OUT: number = 1 << 14; // the recovery began with a time-out: all that is not acknowledged is lost
 export const PROBING: number = 1 << 13; // the retransmission timer is a zero-window or keep-alive probe

@@ -19,6 +19,8 @@ export const WINDOW_SHIFT = 7;
 
 export const RTO_INITIAL = 1_000; // RFC 6298 §2.1
 export const RTO_MIN = 200; // as Linux; the RFC's one second is meant for the Internet
+/** Shortest wait before the end of what is under way is sent again; one lost segment must not cost a time-out. */
+export const PROBE_MIN = 20;
 export const RTO_MAX = 60_000;
 /** Retransmissions of one segment before the conversation is given up: with back-off, about a minute and a half. */
 export const MAX_RETRIES = 10;

@@ -6,11 +6,12 @@
  */
 import { before, beforeOrAt } from '../../core/sequence.ts';
 
-export const MAX_RANGES = 16;
+export const MAX_RANGES = 64;
+const NONE = new Int32Array(0);
 
 export class Scoreboard {
   /** start, end (exclusive), start, end … */
-  readonly ranges: Int32Array = new Int32Array(2 * (MAX_RANGES + 1));
+  ranges: Int32Array = NONE; // most flows never lose anything: room is made at the first range, and kept
   count = 0;
 
   clear(): void {
@@ -25,6 +26,7 @@ export class Scoreboard {
   /** Notes [start, end), merging what touches. */
   add(start: number, end: number): void {
     if (!before(start, end)) return;
+    if (this.ranges === NONE) this.ranges = new Int32Array(2 * (MAX_RANGES + 1));
     const r = this.ranges;
     let from = 0;
     while (from < this.count && before(r[2 * from + 1]!, start)) from++;

@@ -177,7 +177,7 @@ export class ScriptedHost implements HostStreams, TcpOpener, TcpErrors {
   discard(fd: number, n: number): void {
     const socket = this.#live(fd);
     assert.ok(n > 0 && n <= socket.peekOffset, `discards ${n} of ${socket.peekOffset} peeked bytes`);
-    socket.inbox = socket.inbox.slice(n);
+    socket.inbox = socket.inbox.subarray(n);
     socket.peekOffset -= n;
     socket.discarded += n;
   }

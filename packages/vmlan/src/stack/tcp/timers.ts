@@ -92,6 +92,7 @@ export class TcpTimers {
     flow.retries++;
     flow.rtoMs *= 2;
     this.#segments.sendControl(flow, flow.initialToGuest, flags);
+    this.#sender.onSyn(flow, nowMs);
     flow.timerAtMs = nowMs + flow.rtoMs;
     this.#flows.arm(flow);
   }

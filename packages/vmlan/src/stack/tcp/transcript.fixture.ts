@@ -89,6 +89,7 @@ export class Transcript {
     this.guest.sends(offer);
     this.host.connects();
     this.guest.receives(anySynAck());
+    this.host.flow.timedAtMs = 0; // no round trip measured yet: time-outs are RTO_INITIAL
     this.guest.sends(ack({ window: 1024 })); // 128 KiB with scale 7
     this.guest.receivesNothing();
   }

@@ -358,6 +358,7 @@ export class TcpTranslator {
     initSender(flow, this.#random() | 0);
     this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN | tcp.ACK);
     flow.nextToGuest = (flow.initialToGuest + 1) | 0;
+    this.#sender.onSyn(flow, nowMs);
     flow.timerAtMs = nowMs + flow.rtoMs;
     this.#flows.arm(flow);
   }
@@ -421,6 +422,7 @@ export class TcpTranslator {
     initSender(flow, this.#random() | 0);
     this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN);
     flow.nextToGuest = (flow.initialToGuest + 1) | 0;
+    this.#sender.onSyn(flow, nowMs);
     flow.timerAtMs = nowMs + flow.rtoMs;
     this.#flows.arm(flow);
   }
@@ -512,9 +514,8 @@ export class TcpTranslator {
 
   #establish(flow: TcpFlow, ack: number, nowMs: number): void {
     flow.state = ESTABLISHED;
-    flow.unackedToGuest = ack;
+    this.#sender.onEstablished(flow, ack, nowMs);
     flow.timerAtMs = 0;
-    flow.retries = 0;
     flow.lastHeardMs = nowMs;
     flow.windowAck = ack;
     flow.bits |= HOST_READABLE;
