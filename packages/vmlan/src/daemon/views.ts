@@ -41,7 +41,7 @@ export function networkView(facts: NetworkFacts): NetworkView {
     driver: facts.driver.type,
     driverReason: facts.driver.reason,
     state: isRunning ? 'running' : problem === null ? 'stopped' : 'failed',
-    problem: problem === null ? null : toProblem(problem),
+    problem: problem === null || isRunning ? null : toProblem(problem),
     autostart: network.autostart,
     subnet: network.ipv4?.subnet ?? null,
     gateway: network.ipv4?.gateway ?? null,

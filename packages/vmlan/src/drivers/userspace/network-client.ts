@@ -25,6 +25,7 @@ const STOP_TIMEOUT_MS = 6000;
 const KILL_TIMEOUT_MS = 2000;
 const POLL_INTERVAL_MS = 10;
 const LAST_LINES = 40;
+const STARTED = /^\d{4}-\S+ info network \S+ runs$/;
 /** A log that has grown beyond is put aside at the next start. */
 export const MAX_LOG_BYTES = 4_194_304;
 
@@ -149,7 +150,7 @@ async function readAnswer(child: ChildProcess, log: string): Promise<StartAnswer
   try {
     const line = await Promise.race([text(pipe), failed]);
     if (line !== '') return JSON.parse(line) as StartAnswer;
-    const message = `the network process ended while it started: ${lastWords(log)}`;
+    const message = `the network process ended while it started: ${firstFault(log)}`;
     return { error: { code: 'unavailable', message, hint: `its log: ${log}` } };
   } finally {
     clearTimeout(timer);
@@ -157,17 +158,29 @@ async function readAnswer(child: ChildProcess, log: string): Promise<StartAnswer
   }
 }
 
-/** A line that the process wrote itself: the runtime may add its own behind it. */
-const LOG_LINE = /^\d{4}-\S+ (?:info|warn|error) (.*)$/;
+/** The lines that a process writes when it ends; the runtime may add its own behind them. */
+const FAREWELL = /^\d{4}-\S+ (?:error (.*)|info (network \S+ stopped))$/;
 
-/** The last line of the log, which is where a process says why it ends. */
+/** Why a process ended, as its log tells. */
 function lastWords(log: string): string {
+  const farewell = lastLines(log).findLast((line) => FAREWELL.test(line));
+  const [, failure, stopped] = FAREWELL.exec(farewell ?? '') ?? [];
+  return failure ?? stopped ?? 'it was killed';
+}
+
+/** Why a process never came to speak: what the runtime says. */
+function firstFault(log: string): string {
+  const lines = lastLines(log);
+  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? 'it said nothing';
+}
+
+/** What was logged since the process started. */
+function lastLines(log: string): readonly string[] {
   try {
     const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
-    const own = lines.slice(-LAST_LINES).findLast((line) => LOG_LINE.test(line));
-    return own?.replace(LOG_LINE, '$1') ?? (lines.at(-1) || 'it said nothing');
+    return lines.slice(lines.findLastIndex((line) => STARTED.test(line)) + 1).slice(-LAST_LINES);
   } catch {
-    return 'it left no log';
+    return []; // it has no log any more
   }
 }
 
