@@ -11,8 +11,9 @@
  *
  * Zone: control. A lab owns its namespaces and all processes started in them.
  */
+import { statSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { until } from './deadline.ts';
 import { output, Process, run, type RunOptions, type RunResult } from './process.ts';
 
@@ -52,10 +53,25 @@ export interface NamespaceRunOptions extends RunOptions {
   readonly user?: User;
 }
 
-/** Puts `argv` behind the loss of all privileges. */
+const CHECKOUT = join(import.meta.dirname, '../../../..');
+const VISIBLE_CHECKOUT = '/mnt';
+
+/** Whether other users may enter a folder and all above it. */
+function openToOthers(folder: string): boolean {
+  return (statSync(folder).mode & 0o001) !== 0 && (folder === '/' || openToOthers(dirname(folder)));
+}
+
+/**
+ * Puts `argv` behind the loss of all privileges. A checkout below a private folder, such as root's home, is shown to the
+ * user elsewhere, in a mount namespace of its own, and the paths in `argv` follow.
+ */
 export function asUser(user: User, argv: readonly string[]): string[] {
   const drop = ['--clear-groups', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
-  return ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, ...drop, '--', ...argv];
+  const setpriv = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, ...drop, '--'];
+  if (openToOthers(CHECKOUT)) return [...setpriv, ...argv];
+  const mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+  const own = ['unshare', '--mount', 'sh', '-c', mount, 'sh', CHECKOUT, VISIBLE_CHECKOUT];
+  return [...own, ...setpriv, ...argv.map((word) => word.replace(CHECKOUT, VISIBLE_CHECKOUT))];
 }
 
 export class Namespace {

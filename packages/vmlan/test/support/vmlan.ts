@@ -7,10 +7,10 @@
  *
  * Zone: control. Closing it ends daemon, networks and machines, and removes the folders.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { StatusView } from '../../src/model/api.ts';
 import { asUser, type Namespace, type User } from './netns.ts';
 import { output, Process, run, type RunOptions, type RunResult } from './process.ts';
@@ -26,29 +26,6 @@ export interface VmlanOptions {
 
 const CHECKOUT = join(import.meta.dirname, '../../../..');
 const CLI = 'packages/vmlan/src/cli/main.ts';
-const VISIBLE_CHECKOUT = '/mnt';
-
-/** Whether other users may enter a folder and all above it. */
-function openToOthers(folder: string): boolean {
-  const mode = statSync(folder).mode;
-  return (mode & 0o001) !== 0 && (folder === '/' || openToOthers(dirname(folder)));
-}
-
-/**
- * The command line for another user. A checkout below a private folder, such as root's home, is shown to it elsewhere, in
- * a mount namespace of its own.
- */
-function commandFor(user: User, args: readonly string[]): string[] {
-  const node = (checkout: string): string[] => [
-    process.execPath.replace(CHECKOUT, checkout),
-    ...['--disable-warning=ExperimentalWarning', join(checkout, CLI)],
-    ...args,
-  ];
-  if (openToOthers(CHECKOUT)) return asUser(user, node(CHECKOUT));
-  const mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
-  const own = ['unshare', '--mount', 'sh', '-c', mount, 'sh', CHECKOUT, VISIBLE_CHECKOUT];
-  return [...own, ...asUser(user, node(VISIBLE_CHECKOUT))];
-}
 
 function kill(pid: number): void {
   try {
@@ -121,7 +98,7 @@ export class Vmlan implements AsyncDisposable {
   argv(...args: readonly string[]): string[] {
     const { namespace, user } = this.#options;
     const own = [process.execPath, '--disable-warning=ExperimentalWarning', join(CHECKOUT, CLI), ...args];
-    const command = user === undefined ? own : commandFor(user, args);
+    const command = user === undefined ? own : asUser(user, own);
     return namespace === undefined ? command : namespace.argv(command);
   }
 
