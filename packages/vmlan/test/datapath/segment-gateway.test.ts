@@ -91,7 +91,7 @@ class World {
     const { hi, lo } = parseMac(GATEWAY_MAC)!;
     const copy = this.arena.alloc(1 << 17) + 64;
     const guard = new Guard(ADDRESSES, 64, 1);
-    const identity = { id: 1, gatewayMacHi: hi, gatewayMacLo: lo, isolateGuests: false };
+    const identity = { id: 1, gatewayMacHi: hi, gatewayMacLo: lo, isolateGuests: false, hostGate: null };
     this.segment = new Segment(this.arena, copy, { ...identity, guard, macTableSets: 64, seed: 2 }, this.counters);
     const output = new IpOutput(this.arena, { mtu: 1500, macHi: hi, macLo: lo }, this.counters);
     const reassembler = new Reassembler(this.arena, this.counters);
