@@ -172,9 +172,9 @@ export const clients = {
     downloads: readonly number[];
     sink: number;
     uploads: readonly number[];
-  }): Promise<{ down: Digest[]; up: Digest[] }> {
-    const down: Digest[] = [];
-    const up: Digest[] = [];
+  }): Promise<{ down: (Digest & { ms: number })[]; up: (Digest & { ms: number })[] }> {
+    const down: (Digest & { ms: number })[] = [];
+    const up: (Digest & { ms: number })[] = [];
     for (const port of downloads) down.push(await clients.download({ host, port }));
     for (const bytes of uploads) up.push(await clients.upload({ host, port: sink, bytes }));
     return { down, up };
