@@ -1,0 +1,25 @@
+/**
+ * What a scenario is, and what it is told.
+ *
+ * Zone: control.
+ */
+import type { ScenarioResult } from './results.ts';
+import type { Servers } from './bed.ts';
+
+export interface RunOptions {
+  readonly rounds: number;
+  /** Of one measurement. */
+  readonly seconds: number;
+  /** Small sizes and few transfers: to see that everything works, not to measure. */
+  readonly quick: boolean;
+  readonly servers: Servers;
+  readonly progress: (line: string) => void;
+}
+
+export interface Scenario {
+  /** As docs/performance.md numbers it. */
+  readonly id: number;
+  readonly name: string;
+  readonly title: string;
+  run(options: RunOptions): Promise<ScenarioResult>;
+}

@@ -1,0 +1,34 @@
+/**
+ * Every scenario, by number and name.
+ *
+ * Zone: control.
+ */
+import type { Scenario } from '../scenario.ts';
+import { tcpBulk, tcpBulkParallel } from './tcp-bulk.ts';
+import { tcpConnect, tcpRequestResponse } from './tcp-latency.ts';
+import { udpBulk, udpSmall } from './udp.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  tcpBulk,
+  tcpBulkParallel,
+  tcpRequestResponse,
+  tcpConnect,
+  udpSmall,
+  udpBulk,
+];
+
+/** Scenario 9 is the CPU of these. */
+const CPU_SCENARIOS = [1, 2, 7];
+
+/** Throws for what is no scenario; all of them when nothing is asked for. */
+export function selected(words: readonly string[]): Scenario[] {
+  const wanted = new Set(
+    words.flatMap((word) => {
+      if (word === '9' || word === 'cpu') return CPU_SCENARIOS;
+      const found = SCENARIOS.find(({ id, name }) => name === word || String(id) === word);
+      if (found === undefined) throw new Error(`no scenario is called "${word}"; --list names them`);
+      return [found.id];
+    }),
+  );
+  return SCENARIOS.filter(({ id }) => wanted.size === 0 || wanted.has(id));
+}

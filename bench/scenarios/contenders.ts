@@ -1,0 +1,49 @@
+/**
+ * Peers at their MTUs, as contenders for the scenarios whose guests are namespaces.
+ *
+ * Zone: control.
+ */
+import { Bed, SERVER } from '../bed.ts';
+import type { Contender } from '../compare.ts';
+import { kernel } from '../peers/kernel.ts';
+import { currentPasta, pasta } from '../peers/pasta.ts';
+import { LARGE_MTU, SMALL_MTU, type TapPeer } from '../peers/peer.ts';
+import { slirp4netns } from '../peers/slirp4netns.ts';
+import { vmlan } from '../peers/vmlan.ts';
+import { isOurs, type Verified } from '../results.ts';
+import type { RunOptions } from '../scenario.ts';
+import { compareTransfers } from '../verify/transfers.ts';
+
+const PEERS: readonly TapPeer[] = [kernel, vmlan, pasta, currentPasta, slirp4netns];
+const QUICK_TRANSFERS = { count: 8, maxBytes: 2 << 20 };
+const TRANSFERS = { count: 20, maxBytes: 32 << 20 };
+
+const label = (peer: TapPeer, mtuBytes: number): string => `${peer.name}/${mtuBytes}`;
+
+function contender(peer: TapPeer, mtuBytes: number, options: RunOptions): Contender<Bed> {
+  return {
+    name: label(peer, mtuBytes),
+    missing: peer.missing(),
+    open: () => Bed.open(peer, mtuBytes, options.servers),
+  };
+}
+
+export function tapContenders(options: RunOptions, mtus: readonly number[]): Contender<Bed>[] {
+  return PEERS.flatMap((peer) =>
+    peer.mtus.filter((mtu) => mtus.includes(mtu)).map((mtu) => contender(peer, mtu, options)),
+  );
+}
+
+/** All MTUs of a peer, as goals name them. */
+export const anyMtu = (...peers: readonly string[]): string[] =>
+  peers.flatMap((peer) => [SMALL_MTU, LARGE_MTU].map((mtu) => `${peer}/${mtu}`));
+
+/** For `compare`: transfers of ours always, of the others only in a full run. */
+export function transfersOf(options: RunOptions): (contender: string, bed: Bed) => Promise<Verified | null> {
+  const plan = options.quick ? QUICK_TRANSFERS : TRANSFERS;
+  return async (name, { guest, far }) => {
+    if (options.quick && !isOurs(name)) return null;
+    const seed = 1 + Math.floor(Math.random() * 0x7fff_fffe);
+    return compareTransfers({ contender: name, guest, far, server: SERVER }, { ...plan, seed });
+  };
+}
