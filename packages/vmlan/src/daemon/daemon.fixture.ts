@@ -14,6 +14,19 @@ import type { Paths } from '../model/paths.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import { Daemon } from './daemon.ts';
 
+/** A network of everything, one without the host, and one that no driver carries. */
+export const CONFIG: string = `
+networks:
+  lab:
+    mode: shared
+    subnet: 10.77.0.0/24
+    dhcp: { reservations: [{ guest: db, ip: 10.77.0.10 }] }
+    dns: { hosts: { registry.lab.internal: 10.77.0.10 } }
+    forwards: [{ host: 8080, guest: web:80 }]
+  cut: { mode: isolated }
+  lan: { mode: bridged, interface: eth0 }
+`;
+
 export class TestDaemon<D extends Driver = FakeDriver> implements AsyncDisposable {
   readonly directory: string;
   readonly paths: Paths;

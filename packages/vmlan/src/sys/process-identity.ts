@@ -3,7 +3,7 @@
  *
  * Zone: control.  proc(5): field 22 of /proc/PID/stat is the start time in clock ticks since boot.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -26,11 +26,14 @@ function startTimeOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === ZOMBIE ? null : (fields[START_TIME_FIELD] ?? null);
+    return fields[0] === ZOMBIE && !hasThreads(pid) ? null : (fields[START_TIME_FIELD] ?? null);
   } catch {
     return null;
   }
 }
+
+/** The first thread of a process may have ended while others still hold its files. */
+const hasThreads = (pid: number): boolean => readdirSync(`/proc/${pid}/task`).length > 1;
 
 function answersSignal(pid: number): boolean {
   try {
