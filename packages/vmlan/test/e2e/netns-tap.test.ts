@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import type { ErrorData } from '../../src/core/errors.ts';
 import type { NamespaceTarget, TapRequest } from '../../src/drivers/userspace/netns-attach.ts';
-import { needs, needsRoot } from '../support/needs.ts';
+import { needs, needsRoot, needsUserNamespaces } from '../support/needs.ts';
 import { asUser, Lab, NOBODY, type Namespace } from '../support/netns.ts';
 import { output, Process } from '../support/process.ts';
 import { openTun, restoreTun } from '../support/tun.ts';
@@ -177,7 +177,7 @@ describe('root, by path', () => {
 
 describe('root, by process', () => {
   test("a user's own namespace can be entered from above", async (t) => {
-    if (!ready(t)) return;
+    if (!ready(t) || !needsUserNamespaces(t)) return;
     await using child = Process.start(asUser(NOBODY, ['unshare', '-Urn', 'sh', '-c', 'echo in; exec sleep 1000']));
     await child.waitFor(/^in$/m);
     await using _holder = await hold(holderArgv(tapRequest(), { pid: child.pid, path: null }));
@@ -196,7 +196,7 @@ describe('an ordinary user, by process', () => {
   const inside = ['unshare', '-Urn', 'sh', '-c', 'echo in; exec sleep 1000'];
 
   test('the interface appears, frames arrive, and it all ends with the process', async (t) => {
-    if (!ready(t)) return;
+    if (!ready(t) || !needsUserNamespaces(t)) return;
     await using child = Process.start(asUser(NOBODY, inside));
     await child.waitFor(/^in$/m);
     const request = tapRequest({ addresses: ['192.0.2.1/24'], gateways: ['192.0.2.9'], loopback: true });
@@ -224,7 +224,7 @@ describe('an ordinary user, by process', () => {
   });
 
   test('a user namespace without our user as root is refused', async (t) => {
-    if (!ready(t)) return;
+    if (!ready(t) || !needsUserNamespaces(t)) return;
     const argv = ['unshare', '--user', '--map-user=1000', '--net', 'sh', '-c', 'echo in; exec sleep 1000'];
     await using child = Process.start(asUser(NOBODY, argv));
     await child.waitFor(/^in$/m);
@@ -248,7 +248,7 @@ describe('an ordinary user, by process', () => {
     },
   ]) {
     test(`a ${name} /dev/net/tun is named with the fix`, async (t) => {
-      if (!ready(t)) return;
+      if (!ready(t) || !needsUserNamespaces(t)) return;
       await using child = Process.start(asUser(NOBODY, inside));
       await child.waitFor(/^in$/m);
       const script = `mount -t tmpfs -o mode=755 vmlan /dev/net && ${make} && exec "$@"`;

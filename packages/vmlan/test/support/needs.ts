@@ -4,9 +4,11 @@
  *
  * Zone: control.
  */
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { asUser, NOBODY } from './netns.ts';
 
 /** The whole of what is demanded, where a build server is content with a part: VMLAN_LONG=1. */
 export const LONG: boolean = (process.env['VMLAN_LONG'] ?? '') !== '';
@@ -40,4 +42,12 @@ export function needsRoot(t: TestContext): boolean {
   const root = process.getuid?.() === 0;
   if (!root) t.skip('needs root');
   return root;
+}
+
+/** Namespaces that an ordinary user makes; some kernels forbid them, and so does a chroot. */
+export function needsUserNamespaces(t: TestContext): boolean {
+  const [command = '', ...args] = asUser(NOBODY, ['unshare', '--user', '--map-root-user', '--net', 'true']);
+  const allowed = spawnSync(command, args).status === 0;
+  if (!allowed) t.skip('an ordinary user may make no namespaces here');
+  return allowed;
 }
