@@ -5,6 +5,8 @@
  * host name or its MAC.  When its link goes, its names go at once; its leases stay remembered and its TCP flows wait
  * GRACE_MS for it to come back.
  */
+import { type Counters, counter } from '../core/counters.ts';
+import { TokenBucket } from '../core/token-bucket.ts';
 import type { LeaseEvent } from '../services/lease-binding.ts';
 import type { LeaseRecord, LeaseStore } from '../services/lease-store.ts';
 import { MAPPED } from '../stack/path.ts';
@@ -22,6 +24,9 @@ export const GRACE_MS = 5_000;
 export const MAX_PORTS = 1_024;
 /** Addresses remembered of one NIC. */
 const MAX_ADDRESSES = 16;
+/** How many new ones are noticed in the long run. */
+const ADDRESSES_PER_SECOND = 1;
+const ADDRESS_RATE = counter('guest_addresses_not_noticed');
 /** Stations bridged behind one port that have leases of their own. */
 const MAX_STATIONS = 64;
 
@@ -37,6 +42,7 @@ export class Nic {
   lease4: number | null = null;
   /** Seen by ARP and ND, by text; IPv4 and IPv6. */
   readonly addresses: Map<string, Int32Array> = new Map();
+  readonly newAddresses: TokenBucket = new TokenBucket(ADDRESSES_PER_SECOND, MAX_ADDRESSES);
   /** Keys of other stations behind the same port. */
   readonly stations: Set<string> = new Set();
 
@@ -51,6 +57,8 @@ export class Nic {
 export interface GuestsParts {
   readonly store: LeaseStore;
   readonly epochMs: () => number;
+  readonly nowMs: () => number;
+  readonly counters: Counters;
   readonly emit: (event: EngineEvent) => void;
   /** A guest's presence or address has changed. */
   readonly changed: (nic: Nic) => void;
@@ -217,6 +225,8 @@ export class Guests implements ClientNaming {
     if (nic === undefined || nic.port !== port) return;
     const text = formatWords(seen);
     if (nic.addresses.has(text)) return;
+    // A guest that makes up addresses would keep names, forwards and listeners busy; a real one is seen again.
+    if (!nic.newAddresses.take(this.#parts.nowMs())) return this.#parts.counters.count(ADDRESS_RATE);
     if (nic.addresses.size >= MAX_ADDRESSES) nic.addresses.delete(nic.addresses.keys().next().value!);
     nic.addresses.set(text, seen.slice());
     this.#publish(nic);

@@ -436,6 +436,8 @@ export class NetworkEngine {
     return new Guests({
       store: this.store,
       epochMs: () => this.#sys.epochMs(),
+      nowMs: () => this.loop.now,
+      counters: this.counters,
       emit: (event) => this.#send({ type: 'event', event }),
       changed: (nic) => this.#onGuestChanged(nic),
       portGone: (port, host) => void this.#dying.push({ port, host, atMs: this.loop.now + GRACE_MS }),
