@@ -65,7 +65,7 @@ export class Screen {
 
   #signsOfLife(text: () => string): () => void {
     if (this.#live) {
-      const draw = (): void => void this.#out.write(`\r\u001b[K   ${text()}`.slice(0, (this.#out.columns ?? 80) + 3));
+      const draw = (): void => void this.#out.write(`\r\u001b[K   ${text()}`.slice(0, (this.#out.columns || 80) + 3));
       draw();
       const timer = setInterval(draw, TICK_MS);
       return () => {
