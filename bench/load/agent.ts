@@ -8,13 +8,14 @@
  */
 import { createInterface } from 'node:readline';
 import type { Sys } from '../../packages/vmlan/src/sys/sys.ts';
+import { dhcpExchanges } from './dhcp.ts';
 import { openSys } from './sockets.ts';
 import { crowd, hold } from './tcp-crowd.ts';
 import { connectRequestClose, requestResponse } from './tcp-exchanges.ts';
 import { udpDrain, udpFlood, udpWindow } from './udp.ts';
 
 const sys = openSys();
-const loads = { requestResponse, connectRequestClose, crowd, hold, udpWindow, udpFlood, udpDrain };
+const loads = { dhcpExchanges, requestResponse, connectRequestClose, crowd, hold, udpWindow, udpFlood, udpDrain };
 
 export type Loads = typeof loads;
 

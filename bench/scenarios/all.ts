@@ -4,6 +4,7 @@
  * Zone: control.
  */
 import type { Scenario } from '../scenario.ts';
+import { namesAndLeases } from './names-and-leases.ts';
 import { tcpBulk, tcpBulkParallel } from './tcp-bulk.ts';
 import { tcpConnect, tcpRequestResponse } from './tcp-latency.ts';
 import { udpBulk, udpSmall } from './udp.ts';
@@ -15,6 +16,7 @@ export const SCENARIOS: readonly Scenario[] = [
   tcpConnect,
   udpSmall,
   udpBulk,
+  namesAndLeases,
 ];
 
 /** Scenario 9 is the CPU of these. */
