@@ -256,7 +256,18 @@ test('guards see both as two guests', () => {
 test('a third MAC of another guest is too much for one port', () => {
   const { bench, second } = twins();
   bench.sends(second, etherFrame(PEER, BROADCAST_MAC, 0x88b5, Uint8Array.of(1)));
-  bench.dropped('drop_bad_source_mac');
+  bench.dropped('drop_taken_source_mac');
+});
+
+test('who has spoken by a MAC of its own is no twin, and stays who it is', () => {
+  const bench = new SegmentBench();
+  const [first, liar] = [bench.port(), bench.port()];
+  bench.sends(first, etherFrame(TWIN, BROADCAST_MAC, 0x88b5, Uint8Array.of(1)));
+  bench.sends(liar, etherFrame(PEER, BROADCAST_MAC, 0x88b5, Uint8Array.of(1)));
+  const { macHi, macLo } = liar;
+  bench.sends(liar, etherFrame(TWIN, BROADCAST_MAC, 0x88b5, Uint8Array.of(1)));
+  bench.dropped('drop_taken_source_mac');
+  assert.deepEqual([liar.macHi, liar.macLo, liar.aliasHi], [macHi, macLo, 0]);
 });
 
 test('nobody takes the alias before or after it is given', () => {

@@ -18,6 +18,7 @@ import type { Port } from './port.ts';
 
 const DROP_SHORT = counter('drop_short_frame');
 const DROP_BAD_SOURCE = counter('drop_bad_source_mac');
+const DROP_TAKEN_MAC = counter('drop_taken_source_mac');
 const DROP_GATEWAY_MAC = counter('drop_spoofed_gateway_mac');
 const DROP_RESERVED = counter('drop_reserved_group');
 const DROP_ISOLATED = counter('drop_isolated_guest');
@@ -165,7 +166,9 @@ export class Segment {
 
   /** Another live port has this MAC already. */
   #admitTwin(port: Port, hi: number, lo: number, off: number, len: number, nowMs: number): boolean {
-    if (port.aliasHi !== 0) return this.#refuse(port, DROP_BAD_SOURCE);
+    // A guest that has spoken by a name of its own is no twin: it pretends, and stays who it is.
+    const isNamed = (port.macHi | port.macLo) !== 0 && (port.macHi !== hi || port.macLo !== lo);
+    if (port.aliasHi !== 0 || isNamed) return this.#refuse(port, DROP_TAKEN_MAC);
     port.macHi = hi;
     port.macLo = lo;
     giveAlias(port);
