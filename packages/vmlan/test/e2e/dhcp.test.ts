@@ -10,10 +10,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as wire from '../../src/wire/dhcpv4.ts';
-import { formatIpv4 } from '../../src/wire/address.ts';
+import { formatIpv4, parseIpv4 } from '../../src/wire/address.ts';
 import { until } from '../support/deadline.ts';
 import { DhcpClient, obtainLease, type ClientKind } from '../support/dhcp-clients.ts';
-import { ip4 } from '../support/frames.ts';
 import { missing, needs } from '../support/needs.ts';
 import type { Namespace } from '../support/netns.ts';
 import { Station } from '../support/station.ts';
@@ -45,6 +44,8 @@ const PROGRAM: Readonly<Record<ClientKind, string>> = {
   dhcpcd: 'dhcpcd',
   dhcpcd6: 'dhcpcd',
 };
+
+const ip4 = (text: string): number => parseIpv4(text)!;
 
 const why = missing('dnsmasq', 'busybox', 'ip', 'ping');
 

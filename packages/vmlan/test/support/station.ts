@@ -9,10 +9,14 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { formatIpv4 } from '../../src/wire/address.ts';
+import { formatIpv4, parseIpv4 } from '../../src/wire/address.ts';
 import * as dhcp from '../../src/wire/dhcpv4.ts';
+import * as ethernet from '../../src/wire/ethernet.ts';
+import { view } from '../../src/wire/frames.fixture.ts';
+import * as ipv4 from '../../src/wire/ipv4.ts';
+import { BROADCAST_MAC, ipv4Frame, udpOf } from '../../src/wire/packets.fixture.ts';
+import * as udp from '../../src/wire/udp.ts';
 import { within } from './deadline.ts';
-import { BROADCAST_MAC, ip4, udpFrame, udpPayloadOf, viewOf } from './frames.ts';
 
 const PATIENCE_MS = 5000;
 const LENGTH_BYTES = 4; // big-endian, before each frame
@@ -99,7 +103,7 @@ export class Station implements AsyncDisposable {
       `an answer to DHCP message ${request.type}`,
       (frame) => {
         const at = udpPayloadOf(frame, dhcp.CLIENT_PORT);
-        const message = at < 0 ? null : dhcp.parseDhcp4(viewOf(frame), at, frame.length - at);
+        const message = at < 0 ? null : dhcp.parseDhcp4(view(frame), at, frame.length - at);
         return message?.xid === xid ? message : null;
       },
       timeoutMs,
@@ -145,13 +149,13 @@ export class Station implements AsyncDisposable {
     const message = dhcp.emitDhcp4(
       {
         ...{ op: dhcp.BOOT_REQUEST, htype: dhcp.HTYPE_ETHERNET, hlen: 6, hops: 0, xid, secs: 0 },
-        ...{ flags: dhcp.FLAG_BROADCAST, ciaddr: ip4(ciaddr), yiaddr: 0, siaddr: 0, giaddr: 0, chaddr },
+        ...{ flags: dhcp.FLAG_BROADCAST, ciaddr: parseIpv4(ciaddr)!, yiaddr: 0, siaddr: 0, giaddr: 0, chaddr },
         ...{ sname: '', file: '', options: [dhcp.u8Option(dhcp.OPT_MESSAGE_TYPE, type), ...options] },
       },
       dhcp.MIN_MESSAGE_BYTES + 276,
     );
-    const ends = { srcMac: this.mac, dstMac: BROADCAST_MAC, src: ciaddr, dst: '255.255.255.255' };
-    return udpFrame({ ...ends, srcPort: dhcp.CLIENT_PORT, dstPort: dhcp.SERVER_PORT }, message);
+    const ends = { from: this.mac, to: BROADCAST_MAC, src: ciaddr, dst: '255.255.255.255' };
+    return ipv4Frame(ends, udpOf(dhcp.CLIENT_PORT, dhcp.SERVER_PORT, message));
   }
 
   #onData(chunk: Buffer): void {
@@ -169,4 +173,14 @@ export class Station implements AsyncDisposable {
     if (this.#frames.length > MAX_KEPT_FRAMES) this.#frames.shift();
     for (const watch of this.#watchers) watch(frame);
   }
+}
+
+/** Payload offset of an IPv4 datagram to this port, or -1. */
+function udpPayloadOf(frame: Uint8Array, dstPort: number): number {
+  const v = view(frame);
+  const ip = ethernet.HEADER_LEN;
+  if (ethernet.etherType(v, 0) !== ethernet.TYPE_IPV4 || ipv4.check(v, ip, frame.length - ip) !== 0) return -1;
+  const l4 = ipv4.payload(v, ip);
+  const isUdp = ipv4.protocol(v, ip) === ipv4.PROTO_UDP && ipv4.payloadLen(v, ip) >= udp.HEADER_LEN;
+  return isUdp && udp.dstPort(v, l4) === dstPort ? l4 + udp.HEADER_LEN : -1;
 }
