@@ -148,10 +148,10 @@ describe('a network that dies', () => {
     await client.call('attachGuest', { params: { name: 'web' }, body: { network: 'lab' } });
     await client.call('createForward', { body: { host: '9000', guest: 'web:90' } });
     const before = (await driver.observe('lab')).applied;
-    const started = nextEvent(daemon, 'network-started');
+    const events = await openEvents(daemon);
     driver.crash('lab');
     assert.equal((await client.call('getNetwork', { params: { name: 'lab' } })).state, 'failed');
-    assert.match((await started).message, /started again/);
+    assert.match((await events.take(2)).at(-1)!.message, /started again/);
     assert.deepEqual((await driver.observe('lab')).applied, before);
     assert.partialDeepStrictEqual(await client.call('getNetwork', { params: { name: 'lab' } }), {
       state: 'running',
@@ -160,14 +160,31 @@ describe('a network that dies', () => {
     });
   });
 
+  test('and cannot start again is tried until it can', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    await daemon.client.call('startNetwork', { params: { name: 'lab' } });
+    daemon.driver.refuse('start', new VmlanError('unavailable', 'no memory'));
+    const events = await openEvents(daemon);
+    daemon.driver.crash('lab');
+    assert.deepEqual(
+      (await events.take(3)).map(({ type, message }) => [type, message]),
+      [
+        ['network-failed', 'network "lab" ended: crashed'],
+        ['network-failed', 'no memory'],
+        ['network-started', 'network "lab" was started again'],
+      ],
+    );
+    assert.equal((await daemon.client.call('getNetwork', { params: { name: 'lab' } })).restarts, 2);
+  });
+
   test('comes back without the port that somebody took meanwhile, and says so', async () => {
     await using daemon = await TestDaemon.start(CONFIG);
     const { client, driver } = daemon;
     await client.call('startNetwork', { params: { name: 'lab' } });
     driver.refuse('add-forward', new VmlanError('address-in-use', 'port 8080 is in use, held by nginx (pid 7)'));
-    const started = nextEvent(daemon, 'network-started');
+    const events = await openEvents(daemon);
     driver.crash('lab');
-    await started;
+    await events.take(2);
     const [forward] = await client.call('listForwards', { query: { network: 'lab' } });
     assert.partialDeepStrictEqual(forward, { state: 'failed', problem: { code: 'address-in-use' } });
     const { warnings } = await client.call('getNetwork', { params: { name: 'lab' } });
@@ -185,6 +202,35 @@ describe('a network that dies', () => {
     await daemon.client.call('startNetwork', { params: { name: 'lab' } });
     await daemon.restart();
     assert.equal((await daemon.client.call('getNetwork', { params: { name: 'lab' } })).state, 'running');
+  });
+});
+
+describe('what a driver tells', () => {
+  test('becomes events and warnings', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    const { client, driver } = daemon;
+    await client.call('attachGuest', { params: { name: 'web' }, body: { network: 'lab' } });
+    const events = await openEvents(daemon);
+    await driver.guestArrives('lab', 'web/0');
+    driver.emit('lab', { kind: 'ipv6-reachable', reachable: true });
+    driver.emit('lab', { kind: 'ipv6-reachable', reachable: false });
+    driver.emit('lab', { kind: 'warnings', warnings: ['leases are not stored'] });
+    assert.deepEqual(
+      (await events.take(4)).map(({ type, guest, message }) => [type, guest, message]),
+      [
+        ['guest-up', 'web', 'web: connected, 10.77.0.2'],
+        ['network-changed', null, 'the host has IPv6'],
+        ['network-changed', null, 'the host lost IPv6'],
+        ['warning', null, 'leases are not stored'],
+      ],
+    );
+    assert.deepEqual((await client.call('getNetwork', { params: { name: 'lab' } })).warnings, [
+      'leases are not stored',
+    ]);
+    await assert.rejects(
+      client.call('getGuest', { params: { name: 'wbe' } }),
+      problem('not-found', /no guest "wbe"/, /did you mean "web"/),
+    );
   });
 });
 
@@ -208,6 +254,33 @@ describe('a new configuration', () => {
     const view = await client.call('getNetwork', { params: { name: 'lab' } });
     assert.equal(view.state, 'running');
     assert.match(view.warnings.join(), /older settings.*vmlan network stop lab/);
+  });
+
+  test('of other settings keeps all else changeable, without a restart', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    const { client, driver } = daemon;
+    await client.call('startNetwork', { params: { name: 'lab' } });
+    const { startedMs } = await driver.observe('lab');
+    await daemon.stop(false);
+    daemon.configure(CONFIG.replace('mode: shared', 'mode: shared\n    mtu: 9000'));
+    await daemon.start();
+    await client.call('createForward', { body: { host: '9000', guest: 'web:1', network: 'lab' } });
+    const observed = await driver.observe('lab');
+    assert.deepEqual([observed.startedMs, observed.applied?.forwards.length], [startedMs, 2]);
+    await client.call('stopNetwork', { params: { name: 'lab' } });
+    const { warnings, mtu } = await client.call('startNetwork', { params: { name: 'lab' } });
+    assert.deepEqual([warnings, mtu], [[], 9000]);
+  });
+
+  test('without the network of a guest still shows the guest', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    await daemon.client.call('createGuest', { body: { name: 'web', network: 'lab' } });
+    await daemon.stop(true);
+    daemon.configure('networks: { other: { mode: shared } }');
+    await daemon.start();
+    const [guest] = await daemon.client.call('listGuests');
+    assert.deepEqual([guest?.name, guest?.nics[0]?.state], ['web', 'stopped']);
+    await daemon.client.call('deleteGuest', { params: { name: 'web' } });
   });
 
   test('changes the forwards of a running network', async () => {
@@ -274,13 +347,23 @@ describe('the end', () => {
   });
 });
 
-async function nextEvent(daemon: TestDaemon, type: string): Promise<EventView> {
+const MARKER = 'the stream is open';
+
+/** Resolves once the stream of events is open; `take` gives the next ones. */
+async function openEvents(daemon: TestDaemon): Promise<{ take(count: number): Promise<readonly EventView[]> }> {
   const controller = new AbortController();
-  for await (const event of daemon.client.events(controller.signal)) {
-    if (event.type === type) {
-      controller.abort();
-      return event;
-    }
-  }
-  throw new Error(`no event ${type}`);
+  const stream = daemon.client.events(controller.signal);
+  const marking = setInterval(() => daemon.driver.emit('cut', { kind: 'warnings', warnings: [MARKER] }), 5);
+  await stream.next();
+  clearInterval(marking);
+  return {
+    take: async (count) => {
+      const seen: EventView[] = [];
+      for await (const event of stream) {
+        if (event.message !== MARKER) seen.push(event);
+        if (seen.length === count) controller.abort();
+      }
+      return seen;
+    },
+  };
 }

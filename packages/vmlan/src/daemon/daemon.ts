@@ -70,7 +70,7 @@ export class Daemon {
       logger,
     });
     const daemon = new Daemon(async (stopNetworks) => {
-      if (stopNetworks) await networks.stopAll();
+      if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));
       networks[Symbol.dispose]();
       await server.close();
       await context.driver.close();

@@ -109,6 +109,7 @@ export class Networks implements Disposable {
     try {
       this.#checkStartable(network);
       this.#supervisor.forget(name);
+      this.#warnings.delete(name);
       await this.#reconciler.start(network);
     } catch (error) {
       this.#problems.set(name, toErrorData(error));
@@ -180,7 +181,7 @@ export class Networks implements Disposable {
       if (this.#reconciler.runsOutdated(network, observed)) {
         const warning = `runs with older settings; \`vmlan network stop ${name}\` and \`start\` apply the new ones`;
         this.#warnings.set(name, [warning]);
-        return this.#warn(`network "${name}" ${warning}`, name);
+        this.#warn(`network "${name}" ${warning}`, name);
       }
       await this.#restore(network, observed);
     } catch (error) {
@@ -201,6 +202,7 @@ export class Networks implements Disposable {
     return this.#serial.run(name, async () => {
       if (!this.shallRun(name) || this.#isClosing) return;
       try {
+        this.#warnings.delete(name);
         await this.#restore(this.get(name), null);
         this.#context.events.publish('network-started', { network: name }, `network "${name}" was started again`);
       } catch (error) {

@@ -84,7 +84,9 @@ export class Presenter {
   async guests(filter: string | undefined): Promise<readonly GuestView[]> {
     const live = await this.#allLive(filter);
     const names = new Set(live.map(({ network }) => network.name));
-    const registered = this.#guests.all.filter((guest) => guest.nics.some((nic) => names.has(nic.network)));
+    const registered = this.#guests.all.filter(
+      (guest) => filter === undefined || guest.nics.some((nic) => names.has(nic.network)),
+    );
     const keys = new Set(this.#guests.all.flatMap((guest) => guest.nics.map((nic) => nicKey(guest.name, nic.index))));
     return [
       ...registered.map((guest) => registeredGuestView(guest, live)).sort((a, b) => (a.name < b.name ? -1 : 1)),

@@ -86,12 +86,22 @@ export class Reconciler {
   async #apply(network: string, wanted: WantedNetwork | null, options: ApplyOptions): Promise<ReconcileResult> {
     const { driver, logger } = this.#context;
     const observed = await driver.observe(network, options.signal);
-    const plan = driver.plan(network, wanted, observed);
+    const plan = driver.plan(network, wanted, wanted === null ? observed : withSettingsOf(wanted, observed));
     for (const step of plan.steps) logger.debug(describeStep(step), { network });
     const failed = await driver.apply(plan, options);
     for (const { step, error } of failed) logger.warn(`${describeStep(step)}: ${error.message}`, { network });
     return { plan, failed };
   }
+}
+
+/**
+ * A running network keeps the settings it was started with, and its guests their links, until somebody stops it; all
+ * that can change while it runs does.
+ */
+function withSettingsOf(wanted: WantedNetwork, observed: Observed): Observed {
+  return observed.applied === null
+    ? observed
+    : { ...observed, applied: { ...observed.applied, settings: settingsOf(wanted) } };
 }
 
 function withoutFailed(wanted: WantedNetwork, failed: readonly FailedStep[]): WantedNetwork {

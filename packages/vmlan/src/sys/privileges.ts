@@ -29,11 +29,23 @@ export function setNoNewPrivileges(): void {
 
 type PrCtl = (option: number, a: number, b: number, c: number, d: number) => number;
 
-/** Becomes the user, without supplementary groups and without a way back. */
+/** Becomes the user of that name, without supplementary groups and without a way back. */
 export function becomeUser(user: UserIds): void {
-  process.setgroups!([]);
-  process.setgid!(user.gid);
-  process.setuid!(user.uid);
+  try {
+    process.setgroups!([]);
+    process.setgid!(user.gid);
+    process.setuid!(user.uid);
+  } catch (cause) {
+    throw new VmlanError('not-permitted', `cannot become user ${user.name}: ${(cause as Error).message}`, {
+      hint: 'start vmlan as an ordinary user, or as root with CAP_SETUID and CAP_SETGID',
+      cause,
+    });
+  }
+}
+
+/** The group alone, for what is probed before the user changes. */
+export function becomeGroup(user: UserIds): void {
+  becomeUser({ ...user, uid: process.getuid!() });
 }
 
 export interface ThreadPrivileges {

@@ -215,7 +215,7 @@ export class FakeDriver implements Driver {
   crash(network: string): void {
     this.#running.delete(network);
     this.#connected.delete(network);
-    this.#emit(network, { kind: 'exited', reason: 'crashed' });
+    this.emit(network, { kind: 'exited', reason: 'crashed' });
   }
 
   /** The next step of this kind fails. */
@@ -236,10 +236,10 @@ export class FakeDriver implements Driver {
     if (nic === undefined) throw new VmlanError('not-found', `no NIC ${nicKey}`);
     await this.allocate(network, nicKey, nic.mac ?? '02:00:00:00:00:01');
     this.#connected.set(network, (this.#connected.get(network) ?? new Set()).add(nicKey));
-    this.#emit(network, { kind: 'guest-up', guest: this.#guestSnapshot(network, nic) } satisfies EngineEvent);
+    this.emit(network, { kind: 'guest-up', guest: this.#guestSnapshot(network, nic) } satisfies EngineEvent);
   }
 
-  #emit(network: string, event: DriverEvent): void {
+  emit(network: string, event: DriverEvent): void {
     for (const listener of this.#listeners) listener(network, event);
   }
 }

@@ -13,7 +13,7 @@ import { text } from 'node:stream/consumers';
 import { VmlanError, toErrorData } from '../../core/errors.ts';
 import { writeDurable } from '../../sys/durable-file.ts';
 import { openLibc } from '../../sys/libc.ts';
-import { assertUnprivileged, becomeUser, setNoNewPrivileges } from '../../sys/privileges.ts';
+import { assertUnprivileged, becomeGroup, becomeUser, setNoNewPrivileges } from '../../sys/privileges.ts';
 import { ownIdentity } from '../../sys/process-identity.ts';
 import { prepareFiles } from './confine.ts';
 import type { StartEngine } from './engine-handle.ts';
@@ -58,10 +58,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
   const sys = openLibc({ arenaBytes: ARENA_BYTES });
   let onResolverChange = (): void => undefined;
   const resolver = makeResolver(config, () => onResolverChange());
-  if (user !== null) {
-    process.setgroups!([]);
-    process.setgid!(user.gid);
-  }
+  if (user !== null) becomeGroup(user);
   const engine = await startEngine({ ...config, leases: leases.leases, duid: leases.duid });
   if (user !== null) becomeUser(user);
   assertUnprivileged();
