@@ -229,6 +229,21 @@ export class Guests implements ClientNaming {
     if (!nic.newAddresses.take(this.#parts.nowMs())) return this.#parts.counters.count(ADDRESS_RATE);
     if (nic.addresses.size >= MAX_ADDRESSES) nic.addresses.delete(nic.addresses.keys().next().value!);
     nic.addresses.set(text, seen.slice());
+    this.#tellChanged(nic);
+    if (isIpv4(seen)) this.#verifyOthers(nic, port, text);
+  }
+
+  /** A new address may stand for an old one: those that the guest does not answer for any more are forgotten. */
+  #verifyOthers(nic: Nic, port: Port, text: string): void {
+    for (const [other, at] of nic.addresses) {
+      if (other === text || !isIpv4(at)) continue;
+      nic.host?.gateway?.neighbors.verify(at, this.#parts.nowMs(), (neighbor) => {
+        if (neighbor === null && nic.port === port && nic.addresses.delete(other)) this.#tellChanged(nic);
+      });
+    }
+  }
+
+  #tellChanged(nic: Nic): void {
     this.#publish(nic);
     this.#parts.changed(nic);
     this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
@@ -257,20 +272,22 @@ export class Guests implements ClientNaming {
     this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
   }
 
-  /** Mapped words of the address to reach a guest by: its IPv4 lease, any IPv4, then IPv6. */
+  /** Mapped words of the address to reach a guest by: its IPv4 lease, the IPv4 address seen last, then IPv6. */
   addressOf(nic: Nic): Int32Array | null {
     if (nic.lease4 !== null && nic.addresses.has(address.formatIpv4(nic.lease4))) {
       return Int32Array.of(0, 0, MAPPED, nic.lease4);
     }
     const all = [...nic.addresses.values()];
-    return all.find(isIpv4) ?? all.find((w) => !isLinkLocal(w)) ?? null;
+    return all.findLast(isIpv4) ?? all.find((w) => !isLinkLocal(w)) ?? null;
   }
 
   snapshotOf(nic: Nic): GuestSnapshot {
     const { port } = nic;
     const all = [...nic.addresses.values()];
     const known = port !== null && port.macHi + port.macLo > 0 ? { hi: port.macHi, lo: port.macLo } : nic.mac;
-    const lease = nic.lease4 === null ? [] : [address.formatIpv4(nic.lease4)];
+    const leased = nic.lease4 === null ? null : address.formatIpv4(nic.lease4);
+    // While the guest is away, its lease is what is known; while it is there, what it answers for.
+    const lease = leased !== null && (port === null || nic.addresses.has(leased)) ? [leased] : [];
     return {
       guest: nic.guest,
       nic: nic.key,

@@ -154,3 +154,34 @@ describe('asking', () => {
     assert.equal(answers.length, 1030);
   });
 });
+
+describe('asking again for what is known', () => {
+  test('who answers keeps its address', () => {
+    const { table, asked, answers, learn } = setup();
+    learn(5);
+    table.verify(words(5), 0, (neighbor) => void answers.push(neighbor));
+    assert.deepEqual(asked, [5]);
+    assert.equal(table.lookup(0, 0, MAPPED, 5), null);
+    learn(5);
+    assert.equal(answers[0]?.port, web);
+    assert.notEqual(table.lookup(0, 0, MAPPED, 5), null);
+  });
+
+  test('who does not is forgotten', () => {
+    const { table, answers, learn } = setup();
+    learn(5);
+    table.verify(words(5), 0, (neighbor) => void answers.push(neighbor));
+    for (let ms = TRY_MS; ms <= 4 * TRY_MS; ms += TRY_MS) table.poll(ms);
+    assert.deepEqual(answers, [null]);
+    assert.equal(table.lookup(0, 0, MAPPED, 5), null);
+  });
+
+  test('while too many others are asked for, nothing is forgotten', () => {
+    const { table, answers, ask, learn } = setup();
+    learn(5);
+    for (let i = 0; i < MAX_WAITING; i++) ask(1000 + i);
+    table.verify(words(5), 0, (neighbor) => void answers.push(neighbor));
+    assert.deepEqual(answers, []);
+    assert.notEqual(table.lookup(0, 0, MAPPED, 5), null);
+  });
+});

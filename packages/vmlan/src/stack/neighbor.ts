@@ -101,6 +101,13 @@ export class NeighborTable {
     }
   }
 
+  /** Asks for an address that is known, whether somebody still has it. A crowded table leaves it as it is. */
+  verify(words: Int32Array, nowMs: number, waiter: NeighborWaiter): void {
+    if (this.#resolutions.size >= MAX_WAITING) return;
+    this.#entries.delete(keyOf(words[0]!, words[1]!, words[2]!, words[3]!));
+    this.resolve(words, nowMs, waiter);
+  }
+
   /** The port is gone, and with it every address behind it. */
   forget(port: GuestPort): void {
     for (const [key, entry] of this.#entries) if (entry.port === port) this.#entries.delete(key);
