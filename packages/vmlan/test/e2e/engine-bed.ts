@@ -31,7 +31,7 @@ const ANSWER_MS = 20_000;
 export const root: boolean = process.getuid?.() === 0;
 
 export function ready(t: TestContext, ...more: readonly string[]): boolean {
-  return needsRoot(t) && needs(t, 'ip', 'nsenter', 'ss', ...more);
+  return needsRoot(t) && needs(t, 'ip', 'nsenter', 'ping', 'ss', ...more);
 }
 
 export interface BedOptions {
@@ -156,7 +156,7 @@ export class EngineBed implements AsyncDisposable {
 
   /** A namespace with eth0, a TAP whose frames the engine reads as the kernel gives them. */
   async tapGuest(name: string, options: GuestOptions = {}): Promise<BedGuest> {
-    const guest = await this.#register(name);
+    const guest = await this.#register(name, options);
     await this.#command({ tap: { nic: guest.nic, path: guest.namespace.path, request: this.#tap(guest, options) } });
     await this.#settle(guest, options);
     return guest;
@@ -164,7 +164,7 @@ export class EngineBed implements AsyncDisposable {
 
   /** A namespace with eth0 behind a stream socket, as a machine of QEMU is. */
   async streamGuest(name: string, options: GuestOptions = {}): Promise<BedGuest> {
-    const guest = await this.#register(name);
+    const guest = await this.#register(name, options);
     const unix = this.path(`${name}.sock`);
     const link = { kind: 'stream-listen', address: { unix }, nic: guest.nic } as const;
     await this.request({ type: 'add-link', linkId: guest.nic, link });
@@ -225,8 +225,10 @@ export class EngineBed implements AsyncDisposable {
     for (const { reject } of this.#waiting.values()) reject(new Error(`the engine ended with ${code}: ${stderr}`));
   }
 
-  async #register(name: string): Promise<BedGuest> {
+  async #register(name: string, { automatic = false }: GuestOptions): Promise<BedGuest> {
     const namespace = await this.lab.guest(name);
+    // An address by SLAAC beside the fixed one would come later, and be tentative when servers want to bind it.
+    if (!automatic) await namespace.sysctl('net.ipv6.conf.default.autoconf', 0);
     const number = 10 + this.#guests++;
     const mac = `52:54:00:00:01:${number.toString(16).padStart(2, '0')}`;
     const nic = `${name}/0`;
@@ -248,8 +250,12 @@ export class EngineBed implements AsyncDisposable {
   }
 
   /** The link-local address answers neighbor solicitations: nothing over IPv6 works before it is there. */
-  async #settle(guest: BedGuest, { automatic = false }: GuestOptions): Promise<void> {
-    if (!automatic) await guest.namespace.setResolver([GATEWAY.address4]);
-    await guest.namespace.waitForLinkLocal('eth0');
+  async #settle({ namespace }: BedGuest, { automatic = false }: GuestOptions): Promise<void> {
+    await namespace.waitForLinkLocal('eth0');
+    if (automatic) return;
+    await namespace.setResolver([GATEWAY.address4]);
+    // Who has never said anything has no address that the network knows of.
+    for (const gateway of [GATEWAY.address4, GATEWAY.address6])
+      await namespace.output(['ping', '-c', '1', '-W', '5', gateway]);
   }
 }

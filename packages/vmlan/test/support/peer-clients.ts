@@ -17,6 +17,8 @@ import { digestOf, knownDigest, knownStream, type Digest } from './peer-stream.t
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** A unix socket instead. */
+  readonly path?: string;
 }
 
 export interface Outcome {
@@ -38,7 +40,9 @@ const UDP_PATIENCE_MS = 5000;
 const errnoOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
 async function open(target: Target & { localPort?: number }): Promise<Socket> {
-  const socket = connect({ ...target, allowHalfOpen: true, autoSelectFamily: false });
+  const { path, ...address } = target;
+  const at = path === undefined ? { ...address, autoSelectFamily: false } : { path };
+  const socket = connect({ ...at, allowHalfOpen: true });
   await once(socket, 'connect');
   return socket;
 }

@@ -18,6 +18,8 @@ interface Listen {
   readonly host?: string;
   /** 0 = any free one; Peers.port tells which. */
   readonly port: number;
+  /** A unix socket instead, for servers on streams. */
+  readonly path?: string;
 }
 
 export type ServerSpec = Listen &
@@ -125,7 +127,8 @@ async function serveHttp(request: IncomingMessage, response: ServerResponse, nam
 }
 
 async function listenTcp(server: Server, spec: Listen): Promise<number> {
-  server.listen({ port: spec.port, host: spec.host ?? '::', backlog: 4096 });
+  const at = spec.path === undefined ? { port: spec.port, host: spec.host ?? '::' } : { path: spec.path };
+  server.listen({ ...at, backlog: 4096 });
   await once(server, 'listening');
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : spec.port;
