@@ -56,6 +56,7 @@ export class Attachments {
   readonly #ports: PortKeeper;
   /** By link id: everything that ends with it. */
   readonly #links = new Map<string, Set<Closable>>();
+  readonly #datagramLinks = new Set<DatagramLink>();
   readonly #live = new Set<LiveLink>();
   #faultBuffers: FaultBuffers | null = null;
 
@@ -93,6 +94,11 @@ export class Attachments {
     if (parts === undefined) throw new VmlanError('not-found', `no link "${id}"`);
     this.#links.delete(id);
     for (const part of [...parts]) part.close();
+  }
+
+  /** Notices peers that came or went without a word; to be called every second or two. */
+  checkPeers(): void {
+    for (const link of this.#datagramLinks) link.checkPeer();
   }
 
   closeAll(): void {
@@ -201,8 +207,10 @@ export class Attachments {
     const from = new SockAddr(this.#sys.arena);
     const input = this.#input(nic, null, () => {});
     const link = new DatagramLink(this.#sys, this.#loop, fd, to, from, input, this.#buffers, this.#counters);
+    this.#datagramLinks.add(link);
     parts.add({
       close: () => {
+        this.#datagramLinks.delete(link);
         link.close();
         rmSync(path, { force: true });
       },

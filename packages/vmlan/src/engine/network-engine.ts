@@ -223,7 +223,10 @@ export class NetworkEngine {
     this.echo.poll(nowMs);
     this.#segments.poll(nowMs);
     if (this.#dying.length > 0) this.#endFlows(nowMs);
-    if (nowMs >= this.#routeCheckMs) this.#checkRoute(nowMs);
+    if (nowMs >= this.#routeCheckMs) {
+      this.#checkRoute(nowMs);
+      this.#attachments.checkPeers();
+    }
     if (nowMs >= this.#reassemblyMs) {
       this.#reassemblyMs = nowMs + REASSEMBLY_CHECK_MS;
       this.#reassembler.poll(nowMs);

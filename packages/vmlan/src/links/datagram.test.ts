@@ -171,6 +171,43 @@ describe('a guest whose path is known', () => {
   });
 });
 
+test('a guest that comes or goes without a word is noticed, and nothing is sent to look', () => {
+  for (const fixed of [true, false]) {
+    bench.events.length = 0;
+    const { link, guest, ours, name, close } = linked({ fixed });
+    if (!fixed) bench.write(guest, HELLO, ours);
+    poller.settle();
+    link.checkPeer();
+    assert.deepEqual([bench.events, bench.readDatagram(guest)], [['dgram up'], null]);
+    sys.close(guest);
+    link.checkPeer();
+    link.checkPeer();
+    assert.deepEqual(bench.events, ['dgram up', 'dgram down']);
+    rmSync(bench.path(`${name}-guest`));
+    link.checkPeer();
+    const again = bench.bound(`${name}-guest`);
+    link.checkPeer();
+    // One that was known by its word alone has to give it again.
+    assert.deepEqual(bench.events.slice(2), fixed ? ['dgram up'] : []);
+    sys.close(again);
+    close();
+  }
+});
+
+test('a guest that is not there yet: down, until it is bound', () => {
+  const name = `dgram-${count++}`;
+  const fd = bench.bound(name);
+  const peer = bench.addressOf(`${name}-guest`);
+  const link = new DatagramLink(sys, poller, fd, peer, new SockAddr(sys.arena), bench, shared, counters);
+  assert.deepEqual(bench.events, []);
+  const guest = bench.bound(`${name}-guest`);
+  link.checkPeer();
+  assert.deepEqual(bench.events, ['dgram up']);
+  link.close();
+  link.checkPeer();
+  sys.close(guest);
+});
+
 describe('a guest that does not read', () => {
   test('frames wait and are tried again; when it reads they come, in order and whole', () => {
     const { link, guest, ours, close } = linked();

@@ -3,7 +3,8 @@
  *
  * Zone: packet.  The peer is who sent last: a guest that comes back may bind another path.  vfkit's first datagram may be
  * the four bytes `VFKT`; it is swallowed.  A receiver whose queue is full answers EAGAIN and there is nothing to wait
- * for on an unconnected socket, so frames queue (framed as on a stream) and are tried again every RETRY_MS.
+ * for on an unconnected socket, so frames queue (framed as on a stream) and are tried again every RETRY_MS.  Nor does
+ * the socket tell when the peer ends: `checkPeer` looks, from time to time.
  */
 import { type Counters, counter } from '../core/counters.ts';
 import type { Flushable, Poller, Source } from '../core/poller.ts';
@@ -62,7 +63,14 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
     this.#counters = counters;
     this.#queue = new StreamQueue(shared, counters);
     this.#token = poller.add(fd, C.EPOLLIN, this);
-    if (this.#fixedPeer) this.#goUp();
+    this.checkPeer();
+  }
+
+  /** Whether somebody is bound at the peer's path: the link is up, or down, as that says. */
+  checkPeer(): void {
+    if (this.#fd < 0 || this.#peer.len === 0) return;
+    if (!this.#isPeerThere()) this.#goDown();
+    else if (this.#fixedPeer) this.#goUp();
   }
 
   send(off: number, len: number): boolean {
@@ -122,6 +130,15 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
     this.#sys.close(this.#fd);
     this.#fd = -1;
     this.#goDown();
+  }
+
+  /** Connecting a socket of its own sends nothing, and fails where nobody is (unix(7)). */
+  #isPeerThere(): boolean {
+    const fd = this.#sys.socket(C.AF_UNIX, C.SOCK_DGRAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
+    if (fd < 0) return this.#up; // no descriptor is left to look with
+    const result = this.#sys.connect(fd, this.#peer.off, this.#peer.len);
+    this.#sys.close(fd);
+    return result !== -C.ECONNREFUSED && result !== -C.ENOENT;
   }
 
   #onDatagram(off: number, len: number, nowMs: number): void {
