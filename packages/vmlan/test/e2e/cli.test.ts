@@ -18,7 +18,7 @@ import { openTun, restoreTun } from '../support/tun.ts';
 import { Vmlan } from '../support/vmlan.ts';
 
 const CONFIG = 'networks:\n  lab:\n    mode: user-v2\n    subnet: 192.168.77.0/24\n';
-const BOOT = 'console=ttyS0 reboot=t panic=-1 quiet mitigations=off nokaslr tsc=reliable';
+const BOOT = 'console=ttyS0 reboot=t panic=-1 quiet mitigations=off nokaslr tsc=reliable no_timer_check';
 const PATIENCE_MS = 15_000;
 
 before(openTun);
