@@ -18,9 +18,4 @@ export class Serial {
   #forget(name: string, tail: Promise<unknown>): void {
     if (this.#tails.get(name) === tail) this.#tails.delete(name);
   }
-
-  /** Resolves when everything that was asked for until now is done. */
-  async idle(): Promise<void> {
-    await Promise.all(this.#tails.values());
-  }
 }

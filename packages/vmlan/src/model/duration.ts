@@ -12,11 +12,3 @@ export function parseDuration(text: string | number): number | null {
   const seconds = Number(match[1]) * (SECONDS_OF_UNIT[match[2]!] ?? 1);
   return Number.isSafeInteger(seconds) ? seconds : null;
 }
-
-export function formatDuration(seconds: number): string {
-  for (const unit of ['w', 'd', 'h', 'm']) {
-    const size = SECONDS_OF_UNIT[unit]!;
-    if (seconds >= size && seconds % size === 0) return `${seconds / size}${unit}`;
-  }
-  return `${seconds}s`;
-}
