@@ -7,6 +7,7 @@ import * as c from '../constants.ts';
 import type { Scenario } from './bench.fixture.ts';
 
 const { AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, EPOLL_CTL_ADD, EPOLLET, EPOLLOUT, MSG_PEEK, SHUT_WR } = c;
+const { SOL_SOCKET, SO_PEEK_OFF } = c;
 
 export const UNIX_SCENARIOS: Readonly<Record<string, Scenario>> = {
   'unix stream: a new socket'(t) {
@@ -81,6 +82,33 @@ export const UNIX_SCENARIOS: Readonly<Record<string, Scenario>> = {
     t.recv('a', 10);
     t.recv('a', 10);
     t.send('a', 1);
+  },
+
+  'unix stream: the peek offset'(t) {
+    t.pair('a', 'b', SOCK_STREAM);
+    t.send('a', 20);
+    t.recv('b', 4, MSG_PEEK);
+    t.recv('b', 4, MSG_PEEK);
+    t.set('b', SOL_SOCKET, SO_PEEK_OFF, 3);
+    t.recv('b', 4, MSG_PEEK);
+    t.recv('b', 4, MSG_PEEK);
+    t.get('b', SOL_SOCKET, SO_PEEK_OFF);
+    t.recv('b', 2);
+    t.get('b', SOL_SOCKET, SO_PEEK_OFF);
+    t.recv('b', 50, MSG_PEEK);
+    t.recv('b', 50, MSG_PEEK);
+    t.send('a', 4);
+    t.recv('b', 50, MSG_PEEK);
+    t.recv('b', 50);
+    t.get('b', SOL_SOCKET, SO_PEEK_OFF);
+    t.send('a', 4);
+    t.shutdown('a', SHUT_WR);
+    t.recv('b', 50, MSG_PEEK);
+    t.recv('b', 50, MSG_PEEK);
+    t.set('b', SOL_SOCKET, SO_PEEK_OFF, 1);
+    t.recv('b', 50, MSG_PEEK);
+    t.set('b', SOL_SOCKET, SO_PEEK_OFF, -1);
+    t.recv('b', 50, MSG_PEEK);
   },
 
   'unix stream: close with data unread'(t) {

@@ -20,8 +20,8 @@ export interface UnixInbox {
   readable(firstOnly: boolean): number;
   /** How many bytes were taken, or -errno. */
   put(memory: Uint8Array, off: number, len: number, sendBuffer: number, from: string): number;
-  /** How many bytes were read; only called when something waits. */
-  take(memory: Uint8Array, off: number, len: number, flags: number, from: Origin): number;
+  /** How many bytes were read, `skip` bytes from the first; only called when something waits there. */
+  take(memory: Uint8Array, off: number, len: number, flags: number, from: Origin, skip: number): number;
   clear(): void;
 }
 
@@ -56,9 +56,9 @@ export class StreamInbox implements UnixInbox {
     return count === 0 && len > 0 ? -EAGAIN : count;
   }
 
-  take(memory: Uint8Array, off: number, len: number, flags: number, from: Origin): number {
+  take(memory: Uint8Array, off: number, len: number, flags: number, from: Origin, skip: number): number {
     from.truncated = false;
-    const count = this.#bytes.copy(0, memory, off, len);
+    const count = this.#bytes.copy(skip, memory, off, Math.min(len, this.#bytes.length - skip));
     if ((flags & MSG_PEEK) === 0) this.#bytes.drop(count);
     return count;
   }

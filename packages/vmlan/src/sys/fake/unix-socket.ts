@@ -24,6 +24,7 @@ export class UnixSocket extends Socket {
   #isListening = false;
   #isClosed = false;
   #backlog = 0;
+  #peekOffset = -1; // streams only
   #acceptable: UnixSocket[] = [];
   readonly #inbox: UnixInbox;
   readonly #origin: Origin = { path: '', truncated: false };
@@ -150,6 +151,15 @@ export class UnixSocket extends Socket {
     return count;
   }
 
+  protected override onOption(level: number, name: number, value: number): void {
+    if (level === c.SOL_SOCKET && name === c.SO_PEEK_OFF && this.type === c.SOCK_STREAM) this.#peekOffset = value;
+  }
+
+  override getOption(level: number, name: number): number {
+    const isPeekOffset = level === c.SOL_SOCKET && name === c.SO_PEEK_OFF && this.type === c.SOCK_STREAM;
+    return isPeekOffset ? this.#peekOffset : super.getOption(level, name);
+  }
+
   #isFullFor(sender: UnixSocket): boolean {
     return this.#peer !== sender && this.#inbox.messages > DATAGRAM_BACKLOG;
   }
@@ -160,15 +170,19 @@ export class UnixSocket extends Socket {
       if (!this.#isDatagram && this.#peer === undefined) return -c.ENOTCONN;
       if (this.error !== 0) return -this.takeError();
     } else if (this.#peer === undefined) return -c.EINVAL;
-    if (this.#inbox.isEmpty) {
+    const isPeek = (flags & c.MSG_PEEK) !== 0;
+    const isStream = this.type === c.SOCK_STREAM;
+    const skip = isPeek && isStream ? Math.max(this.#peekOffset, 0) : 0;
+    if (this.#inbox.isEmpty || (isStream && this.#inbox.charged <= skip)) {
       if (this.error !== 0) return -this.takeError();
       return this.#isDatagram || (this.#shut & RECEIVE) === 0 ? -c.EAGAIN : 0;
     }
-    const count = this.#inbox.take(memory, off, len, flags, this.#origin);
-    const path = this.type === c.SOCK_STREAM ? this.#peer!.#path : this.#origin.path;
+    const count = this.#inbox.take(memory, off, len, flags, this.#origin, skip);
+    if (this.#peekOffset >= 0) this.#peekOffset = Math.max(0, this.#peekOffset + (isPeek ? count : -count));
+    const path = isStream ? this.#peer!.#path : this.#origin.path;
     this.received.name = path === '' ? undefined : { kind: 'unix', path };
     this.received.truncated = this.#origin.truncated;
-    if ((flags & c.MSG_PEEK) === 0) this.#offerSpace();
+    if (!isPeek) this.#offerSpace();
     return count;
   }
 
