@@ -116,8 +116,13 @@ export class HostForwards implements ForwardSockets {
 
   /** A unix socket that once listened cannot stop: its clients are accepted and closed. */
   #muteTcp(fd: number, muted: boolean): number {
-    if (!muted) return this.#sys.listen(fd, BACKLOG);
-    return this.#families[fd] === C.AF_UNIX ? -C.ENOTSUP : this.#sys.shutdown(fd, C.SHUT_RD);
+    if (this.#families[fd] === C.AF_UNIX) return muted ? -C.ENOTSUP : this.#sys.listen(fd, BACKLOG);
+    // A socket that does not listen keeps its port to itself only without SO_REUSEADDR; one that begins to listen again
+    // needs it, because its earlier connections have the port too (Linux inet_csk_bind_conflict).
+    if (!muted) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    const result = muted ? this.#sys.shutdown(fd, C.SHUT_RD) : this.#sys.listen(fd, BACKLOG);
+    if (muted || result < 0) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 0);
+    return result;
   }
 
   #setUdpMuted(fd: number, muted: boolean): number {
@@ -127,18 +132,25 @@ export class HostForwards implements ForwardSockets {
     return this.#sys.connect(fd, this.#addr.off, this.#addr.len);
   }
 
+  /** Bound for us alone; where only connections of an earlier run hold the port (TIME_WAIT), beside them. */
   #bind(address: ListenAddress, type: number): number {
+    const fd = this.#bindOnce(address, type, false);
+    return fd === -C.EADDRINUSE && type === C.SOCK_STREAM ? this.#bindOnce(address, type, true) : fd;
+  }
+
+  #bindOnce(address: ListenAddress, type: number, reuse: boolean): number {
     const { words, path, port } = address;
     const family = words === null ? C.AF_UNIX : isMapped(words) ? C.AF_INET : C.AF_INET6;
     const fd = this.#sys.socket(family, type | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
     if (fd < 0) return fd;
     this.#families[fd] = family;
-    if (type === C.SOCK_STREAM) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    if (reuse) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
     if (family === C.AF_INET6) this.#sys.setsockopt(fd, C.IPPROTO_IPV6, C.IPV6_V6ONLY, isAny(words!) ? 0 : 1);
     if (words === null) this.#addr.setUnix(path!);
     else if (family === C.AF_INET) this.#addr.setIpv4(words[3]! >>> 0, port);
     else this.#addr.setIpv6(words[0]! >>> 0, words[1]! >>> 0, words[2]! >>> 0, words[3]! >>> 0, port);
     const result = this.#sys.bind(fd, this.#addr.off, this.#addr.len);
+    if (result >= 0 && reuse) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 0);
     if (result >= 0) return fd;
     this.#sys.close(fd);
     return result;
