@@ -22,7 +22,7 @@ export const RTO_MIN = 200; // as Linux; the RFC's one second is meant for the I
 /** Shortest wait before the end of what is under way is sent again; one lost segment must not cost a time-out. */
 export const PROBE_MIN = 20;
 export const RTO_MAX = 60_000;
-/** Retransmissions of one segment before the conversation is given up: with back-off, about a minute and a half. */
+/** Retransmissions of one segment before the conversation is given up: with back-off, four to six minutes. */
 export const MAX_RETRIES = 10;
 export const MAX_SYN_RETRIES = 5;
 /** Zero-window probes back off to this. */
