@@ -33,14 +33,18 @@ export class HostDatagrams implements DatagramSockets {
     const fd = this.#sys.socket(isV4 ? C.AF_INET : C.AF_INET6, DATAGRAM, 0);
     if (fd < 0) return fd;
     this.#reportErrors(fd, isV4);
-    this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    // A port that the kernel chooses is nobody else's only while the socket does not share: it would hand out a port
+    // of other sharing sockets, and answers to one guest's flow would go to another's.
+    if (localPort !== 0) this.#share(fd);
     // Guests fragment for themselves: what they send whole may be cut on the host's way (as a router would, RFC 1812).
     if (isV4) this.#sys.setsockopt(fd, C.IPPROTO_IP, C.IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
     else this.#sys.setsockopt(fd, C.IPPROTO_IPV6, C.IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT);
     if (isV4) this.#addr.setIpv4(0, localPort);
     else this.#addr.setIpv6(0, 0, 0, 0, localPort);
     const bound = this.#sys.bind(fd, this.#addr.off, this.#addr.len);
-    return bound < 0 ? this.#fail(fd, bound) : this.#connect(fd, isV4, w0, w1, w2, w3, port);
+    if (bound < 0) return this.#fail(fd, bound);
+    if (localPort === 0) this.#share(fd);
+    return this.#connect(fd, isV4, w0, w1, w2, w3, port);
   }
 
   openEcho(w0: number, w1: number, w2: number, w3: number): number {
@@ -120,6 +124,11 @@ export class HostDatagrams implements DatagramSockets {
   close(fd: number, token: number): void {
     if (token >= 0) this.#poller.remove(token);
     this.#sys.close(fd);
+  }
+
+  /** Lets other sockets of the same guest endpoint have the same port. */
+  #share(fd: number): void {
+    this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
   }
 
   #reportErrors(fd: number, isV4: boolean): void {
