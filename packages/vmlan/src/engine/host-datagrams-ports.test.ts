@@ -19,7 +19,7 @@ for (const { name, remote } of [
 ] as const) {
   test(`no two endpoints have one port of the host, ${name}`, (t) => {
     const sys = openLibc({ arenaBytes: 1 << 20 });
-    const sockets = new HostDatagrams(sys, new EventLoop(sys, new Counters()));
+    const sockets = new HostDatagrams(sys, new EventLoop(sys, sys.epollCreate(), new Counters()));
     const [w0, w1, w2, w3] = remote;
     const fds: number[] = [];
     t.after(() => fds.forEach((fd) => sockets.close(fd, -1)));

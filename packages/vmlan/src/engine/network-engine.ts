@@ -115,8 +115,9 @@ export class NetworkEngine {
       policyOf: (id: number) => this.#segments.policyOf(id),
     };
     this.udp = new UdpNat(this.#output, this.#datagrams, lookup, this.counters, random(), now);
-    const pingAllowed = this.capabilities.ping === true;
-    this.echo = new EchoNat(this.#output, this.#datagrams, lookup, this.counters, pingAllowed, random(), now);
+    const { ping } = this.capabilities;
+    const onForbidden = ping === true ? null : () => this.#send({ type: 'log', level: 'warn', message: ping });
+    this.echo = new EchoNat(this.#output, this.#datagrams, lookup, this.counters, onForbidden, random(), now);
 
     this.store = new LeaseStore((event, lease) => this.guests.onLease(event, lease));
     this.guests = this.#newGuests();

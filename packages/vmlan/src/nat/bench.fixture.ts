@@ -105,6 +105,8 @@ export class NatBench implements SegmentOutput, GatewayLookup, LocalServices {
   frames: { readonly port: number; readonly frame: Uint8Array }[] = [];
   /** A gateway that is not there any more: the segment went before its flows. */
   gatewayGone = false;
+  /** How often it was said that echo is forbidden here. */
+  forbidden = 0;
   nowMs = 1_000_000;
   readonly #rx: number;
 
@@ -117,7 +119,8 @@ export class NatBench implements SegmentOutput, GatewayLookup, LocalServices {
       this.hostAddresses.has(textOf(w0, w1, w2, w3));
     this.policy = new OutboundPolicy({ ...POLICY_CONFIG, ...policy }, isHostAddress);
     this.udp = new UdpNat(this.output, this.sockets, this, counters, 7, this.nowMs);
-    this.echo = new EchoNat(this.output, this.sockets, this, counters, pingAllowed, 7, this.nowMs);
+    const onForbidden = pingAllowed ? null : () => void this.forbidden++;
+    this.echo = new EchoNat(this.output, this.sockets, this, counters, onForbidden, 7, this.nowMs);
     const forwarding = {
       onTcp: (packet: Packet) => this.onTcp(packet),
       onUdp: (packet: Packet, now: number) => this.udp.onUdp(packet, now),

@@ -183,11 +183,15 @@ describe('errors about an echo', () => {
 });
 
 describe('an echo that cannot leave', () => {
-  test('no ping sockets: counted, and silent', () => {
+  test('no ping sockets: prohibited, and the reason is said once', () => {
     const bench = new NatBench({ pingAllowed: false });
     bench.hears(bench.echo4());
     bench.hears(bench.echo6());
-    assert.deepEqual(bench.says(), []);
+    assert.deepEqual(bench.says(), [
+      `${GATEWAY_4} > ${GUEST_4} icmp type 3 code 13 rest 0 length 40`,
+      `${GATEWAY_6} > ${GUEST_6} icmp6 type 1 code 1 rest 0 length 60`,
+    ]);
+    assert.equal(bench.forbidden, 1);
     assert.equal(bench.sockets.opens, 0);
     assert.equal(bench.counters.get('drop_echo_not_allowed'), 2);
     bench.dropped('drop_echo_not_allowed');

@@ -3,7 +3,7 @@
  *
  * Zone: flow.  One socket per (guest, identifier, target); the kernel replaces the identifier by its own, so the guest's
  * is put back in replies.  ICMP errors for an echo (traceroute -I) come by the error queue and are passed on.  Where the
- * host does not allow ping sockets, echo requests are counted and dropped: the reason is in the status, said once.
+ * host does not allow ping sockets, guests are told that echo is prohibited, and the control plane hears of it once.
  */
 import { type Counters, counter } from '../core/counters.ts';
 import { FlowTable, KEY_WORDS } from '../core/flow-table.ts';
@@ -53,7 +53,7 @@ export class EchoNat {
   readonly #sockets: DatagramSockets;
   readonly #gateways: GatewayLookup;
   readonly #counters: Counters;
-  readonly #allowed: boolean;
+  readonly #onForbidden: (() => void) | null;
   readonly #table: FlowTable;
   readonly #wheel: TimerWheel;
   readonly #flows: EchoFlow[] = [];
@@ -61,14 +61,16 @@ export class EchoNat {
   readonly #portUse = new Map<number, number>();
   readonly #error: SocketError = newSocketError();
   #now: number;
+  #told = false;
   readonly #fire = (id: number): void => this.#onTimer(this.#flows[id]!);
 
+  /** `onForbidden`: called at the first echo of a host that allows no ping sockets; null where they are allowed. */
   constructor(
     output: IpOutput,
     sockets: DatagramSockets,
     gateways: GatewayLookup,
     counters: Counters,
-    allowed: boolean,
+    onForbidden: (() => void) | null,
     seed: number,
     nowMs: number,
   ) {
@@ -76,7 +78,7 @@ export class EchoNat {
     this.#sockets = sockets;
     this.#gateways = gateways;
     this.#counters = counters;
-    this.#allowed = allowed;
+    this.#onForbidden = onForbidden;
     this.#table = new FlowTable(MAX_ECHO_FLOWS, seed);
     this.#wheel = new TimerWheel(MAX_ECHO_FLOWS, nowMs);
     this.#now = nowMs;
@@ -90,7 +92,7 @@ export class EchoNat {
   onEcho(packet: Packet, nowMs: number): void {
     this.#now = nowMs;
     this.#counters.count(REQUESTS);
-    if (!this.#allowed) return this.#counters.count(DROP_NOT_ALLOWED);
+    if (this.#onForbidden !== null) return this.#forbid(packet, this.#onForbidden, nowMs);
     const { view: v } = this.#output;
     const guestId = icmpv4.echoId(v, packet.l4); // same place in both families
     fillKey(this.#key, packet, guestId, 0);
@@ -115,6 +117,14 @@ export class EchoNat {
 
   closePort(port: GuestPort): void {
     for (const flow of this.#flows) if (flow.id >= 0 && flow.port === port) this.#close(flow);
+  }
+
+  #forbid(packet: Packet, tell: () => void, nowMs: number): void {
+    this.#counters.count(DROP_NOT_ALLOWED);
+    this.#gateways.gatewayOf(packet.segment!.id)?.reject(packet, 'prohibited', nowMs);
+    if (this.#told) return;
+    this.#told = true;
+    tell();
   }
 
   #open(packet: Packet, guestId: number, nowMs: number): EchoFlow | null {
