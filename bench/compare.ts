@@ -125,3 +125,25 @@ export async function compare<B extends AsyncDisposable>(
   await rounds.verify(check);
   return rounds.comparison;
 }
+
+/** The same with beds that are opened anew for each round: for what changes its bed for good. */
+export async function compareFresh<B extends AsyncDisposable>(
+  contenders: readonly Contender<B>[],
+  tests: readonly BenchTest<B>[],
+  options: RunOptions,
+): Promise<Comparison> {
+  const rounds: Comparison[] = [];
+  for (let round = 1; round <= options.rounds; round++) {
+    options.progress(`round ${round} of ${options.rounds}, on fresh beds`);
+    const one = await compare(contenders, tests, { ...options, rounds: 1 });
+    rounds.push({ ...one, samples: one.samples.map((sample) => ({ ...sample, round })) });
+  }
+  return {
+    tests: rounds[0]?.tests ?? [],
+    contenders: rounds[0]?.contenders ?? [],
+    samples: rounds.flatMap(({ samples }) => samples),
+    failures: rounds.flatMap(({ failures }) => failures),
+    skipped: rounds[0]?.skipped ?? [],
+    verified: [],
+  };
+}

@@ -10,12 +10,24 @@ import { createInterface } from 'node:readline';
 import type { Sys } from '../../packages/vmlan/src/sys/sys.ts';
 import { dhcpExchanges } from './dhcp.ts';
 import { openSys } from './sockets.ts';
-import { crowd, hold } from './tcp-crowd.ts';
+import { frameBulk } from './frame-bulk.ts';
+import { crowd, hold, release } from './tcp-crowd.ts';
 import { connectRequestClose, requestResponse } from './tcp-exchanges.ts';
 import { udpDrain, udpFlood, udpWindow } from './udp.ts';
 
 const sys = openSys();
-const loads = { dhcpExchanges, requestResponse, connectRequestClose, crowd, hold, udpWindow, udpFlood, udpDrain };
+const loads = {
+  requestResponse,
+  connectRequestClose,
+  crowd,
+  hold,
+  release,
+  udpWindow,
+  udpFlood,
+  udpDrain,
+  frameBulk,
+  dhcpExchanges,
+};
 
 export type Loads = typeof loads;
 

@@ -49,7 +49,7 @@ export class LoadAgent {
     return new LoadAgent(child);
   }
 
-  async run<K extends keyof Loads>(kind: K, load: LoadOf<K>): Promise<ResultOf<K>> {
+  async run<K extends keyof Loads>(kind: K, load?: LoadOf<K>): Promise<ResultOf<K>> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     this.#waiting.push(resolve);
     void this.#process.exited.then(({ stderr }) => reject(new Error(`the load program ended: ${stderr}`)));

@@ -79,6 +79,13 @@ export function crowd(sys: Sys, load: CrowdLoad): ExchangeRate {
 }
 
 const OPENING_AT_ONCE = 256;
+const held: number[] = [];
+
+/** Closes what `hold` has opened. */
+export function release(sys: Sys): { closed: number } {
+  for (const fd of held) sys.close(fd);
+  return { closed: held.splice(0).length };
+}
 
 /** Opens `count` connections, spread over the ports. Returns how many stand, and how long it took. */
 export function hold(sys: Sys, { server, ports, count }: HoldLoad): { open: number; ms: number } {
@@ -106,7 +113,10 @@ export function hold(sys: Sys, { server, ports, count }: HoldLoad): { open: numb
       if (bad) {
         failed++;
         sys.close(fd);
-      } else open++;
+      } else {
+        open++;
+        held.push(fd);
+      }
       begin();
     }
   }

@@ -9,9 +9,10 @@ import { until } from '../../packages/vmlan/test/support/deadline.ts';
 import { type Lab, Namespace, NOBODY } from '../../packages/vmlan/test/support/netns.ts';
 import { output } from '../../packages/vmlan/test/support/process.ts';
 import { missing } from '../commands.ts';
+import { unnamed } from './stream-peer.ts';
 import { LARGE_MTU, SMALL_MTU, type TapPeer, type Uplink } from './peer.ts';
 
-export const CURRENT_PASTA = 'VMLAN_BENCH_PASTA';
+const CURRENT_PASTA = 'VMLAN_BENCH_PASTA';
 
 function firstChild(pid: number): number | undefined {
   const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
@@ -45,6 +46,6 @@ export const pasta: TapPeer = {
 export const currentPasta: TapPeer = {
   name: 'pasta-current',
   mtus: [SMALL_MTU, LARGE_MTU],
-  missing: () => (process.env[CURRENT_PASTA] === undefined ? `${CURRENT_PASTA} names no program` : null),
+  missing: () => unnamed(CURRENT_PASTA),
   connect: (lab, mtuBytes, stack) => connect(process.env[CURRENT_PASTA] ?? '', lab, mtuBytes, stack),
 };

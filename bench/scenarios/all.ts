@@ -4,7 +4,10 @@
  * Zone: control.
  */
 import type { Scenario } from '../scenario.ts';
+import { memory } from './memory.ts';
 import { namesAndLeases } from './names-and-leases.ts';
+import { startUp } from './start-up.ts';
+import { stream } from './stream.ts';
 import { tcpBulk, tcpBulkParallel } from './tcp-bulk.ts';
 import { tcpConnect, tcpRequestResponse } from './tcp-latency.ts';
 import { udpBulk, udpSmall } from './udp.ts';
@@ -16,6 +19,9 @@ export const SCENARIOS: readonly Scenario[] = [
   tcpConnect,
   udpSmall,
   udpBulk,
+  stream,
+  memory,
+  startUp,
   namesAndLeases,
 ];
 

@@ -12,7 +12,7 @@ import { slirp4netns } from '../peers/slirp4netns.ts';
 import { vmlan } from '../peers/vmlan.ts';
 import { isOurs, type Verified } from '../results.ts';
 import type { RunOptions } from '../scenario.ts';
-import { compareTransfers } from '../verify/transfers.ts';
+import { compareTransfers, type TransferPlan } from '../verify/transfers.ts';
 
 const PEERS: readonly TapPeer[] = [kernel, vmlan, pasta, currentPasta, slirp4netns];
 const QUICK_TRANSFERS = { count: 8, maxBytes: 2 << 20 };
@@ -38,12 +38,16 @@ export function tapContenders(options: RunOptions, mtus: readonly number[]): Con
 export const anyMtu = (...peers: readonly string[]): string[] =>
   peers.flatMap((peer) => [SMALL_MTU, LARGE_MTU].map((mtu) => `${peer}/${mtu}`));
 
+/** Other sizes each time; a wrong one is printed with its seed. */
+export function transferPlan({ quick }: RunOptions): TransferPlan {
+  const seed = 1 + Math.floor(Math.random() * 0x7fff_fffe);
+  return { ...(quick ? QUICK_TRANSFERS : TRANSFERS), seed };
+}
+
 /** For `compare`: transfers of ours always, of the others only in a full run. */
 export function transfersOf(options: RunOptions): (contender: string, bed: Bed) => Promise<Verified | null> {
-  const plan = options.quick ? QUICK_TRANSFERS : TRANSFERS;
   return async (name, { guest, far }) => {
     if (options.quick && !isOurs(name)) return null;
-    const seed = 1 + Math.floor(Math.random() * 0x7fff_fffe);
-    return compareTransfers({ contender: name, guest, far, server: SERVER }, { ...plan, seed });
+    return compareTransfers({ contender: name, guest, far, server: SERVER }, transferPlan(options));
   };
 }
