@@ -275,6 +275,23 @@ export const clients = {
     }
   },
 
+  /** One socket that asks several servers in turn; what each of them answered. */
+  async askAll({ targets, text }: { targets: readonly Target[]; text: string }): Promise<string[]> {
+    const socket = createSocket(targets[0]?.host.includes(':') === true ? 'udp6' : 'udp4');
+    const answers: string[] = [];
+    try {
+      for (const { host, port } of targets) {
+        const answer = once(socket, 'message');
+        socket.send(text, port, host);
+        const [received] = (await within(`an answer of ${host}`, UDP_PATIENCE_MS, answer)) as [Buffer];
+        answers.push(received.toString());
+      }
+    } finally {
+      socket.close();
+    }
+    return answers;
+  },
+
   digest({ bytes }: { bytes: number }): Promise<Digest> {
     return Promise.resolve(knownDigest(bytes));
   },
