@@ -90,6 +90,7 @@ export function networkView(name: string, more: Partial<NetworkView> = {}): Netw
     guests: 1,
     leases: 1,
     flows: { tcp: 3, udp: 2, icmp: 0 },
+    counters: { switch_forwarded: 12 },
     ipv6Reachable: false,
     ping: true,
     warnings: [],

@@ -62,6 +62,7 @@ export function networkView(facts: NetworkFacts): NetworkView {
     guests: snapshot?.guests.filter((guest) => guest.state === 'connected').length ?? 0,
     leases: facts.leases,
     flows: snapshot?.flows ?? null,
+    counters: snapshot?.counters ?? null,
     ipv6Reachable: snapshot?.ipv6Reachable ?? null,
     ping: snapshot?.capabilities.ping ?? null,
     warnings: facts.warnings,

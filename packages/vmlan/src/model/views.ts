@@ -146,6 +146,8 @@ export interface NetworkView {
   readonly guests: number;
   readonly leases: number;
   readonly flows: { readonly tcp: number; readonly udp: number; readonly icmp: number } | null;
+  /** What the datapath counts, by name; what never happened is left out. docs/limits.md says what some of them mean. */
+  readonly counters: Readonly<Record<string, number>> | null;
   readonly ipv6Reachable: boolean | null;
   /** true, or why guests cannot ping beyond the gateway. */
   readonly ping: true | string | null;
@@ -180,6 +182,7 @@ export const networkViewSchema: z.ZodType<NetworkView> = z.object({
   guests: z.int(),
   leases: z.int(),
   flows: z.object({ tcp: z.int(), udp: z.int(), icmp: z.int() }).nullable(),
+  counters: z.record(z.string(), z.number()).nullable(),
   ipv6Reachable: z.boolean().nullable(),
   ping: z.union([z.literal(true), z.string()]).nullable(),
   warnings: z.array(z.string()),

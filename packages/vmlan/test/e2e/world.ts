@@ -92,8 +92,8 @@ export class World implements AsyncDisposable {
     return new World(lab, vmlan, upstream, stack.move());
   }
 
-  async network(name: string): Promise<NetworkView> {
-    return this.vmlan.json<NetworkView>('network', 'show', name);
+  network(name: string): Promise<NetworkView> {
+    return this.api.call('getNetwork', { params: { name } });
   }
 
   /** What the datapath of a running network says of itself. */
@@ -110,7 +110,7 @@ export class World implements AsyncDisposable {
 
   /** How often something was counted; 0 for what never was. */
   async counter(network: string, name: string): Promise<number> {
-    return (await this.snapshot(network)).counters[name] ?? 0;
+    return (await this.network(network)).counters?.[name] ?? 0;
   }
 
   /**
