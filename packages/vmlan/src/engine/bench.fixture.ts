@@ -12,9 +12,12 @@
  */
 import assert from 'node:assert/strict';
 import { fromErrorData } from '../core/errors.ts';
+import { FaultBuffers } from '../links/fault-line.ts';
+import * as C from '../sys/constants.ts';
 import { Client } from '../sys/fake/client.fixture.ts';
 import { FakeSys } from '../sys/fake/fake-sys.ts';
 import { FakeKernel, type FakeKernelOptions } from '../sys/fake/kernel.ts';
+import { TcpSocket } from '../sys/fake/tcp-socket.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { EngineRequest } from './client.ts';
 import type { EngineConfig, EngineEvent, EngineSnapshot, FromEngine, GuestSnapshot } from './control-messages.ts';
@@ -70,6 +73,8 @@ export interface BenchOptions {
   readonly kernel?: FakeKernelOptions;
   /** Wraps the syscall table that the engine gets. */
   readonly sys?: (sys: Sys) => Sys;
+  /** False: TCP sockets keep no peek offset, as in Linux before 6.9. */
+  readonly peekOffset?: boolean;
   readonly arenaBytes?: number;
 }
 
@@ -83,6 +88,8 @@ export class EngineBench {
   readonly engine: NetworkEngine;
   /** Programs of the host. */
   readonly client: Client;
+  /** For guests whose cable is bad. */
+  readonly faultBuffers: FaultBuffers;
   /** Every message but answers, in order. */
   readonly messages: FromEngine[] = [];
   /** While true, leases are not stored. */
@@ -95,17 +102,20 @@ export class EngineBench {
   #random = 0x1234_5678;
   #guests = 0;
 
-  constructor({ config = {}, kernel = {}, sys = (own) => own, arenaBytes = ARENA_BYTES }: BenchOptions = {}) {
+  constructor(options: BenchOptions = {}) {
+    const { config = {}, kernel = {}, sys = (own) => own, peekOffset = true, arenaBytes = ARENA_BYTES } = options;
     this.config = { ...CONFIG, ...config };
     this.kernel = new FakeKernel(kernel);
     this.client = new Client(this.kernel);
-    this.sys = sys(new FakeSys(this.kernel, arenaBytes));
+    const own = new FakeSys(this.kernel, arenaBytes);
+    this.sys = sys(peekOffset ? own : withoutPeekOffset(own, this.kernel));
     this.engine = new NetworkEngine(
       this.sys,
       this.config,
       (message) => void this.#inbox.push(message),
       () => this.#next(),
     );
+    this.faultBuffers = new FaultBuffers(this.sys.arena);
     this.turn();
   }
 
@@ -208,9 +218,9 @@ export class EngineBench {
     return guest;
   }
 
-  /** Descriptors that are open beside the loop’s own, as lines. */
+  /** Descriptors that are open beside the loop’s own and timers, as lines. */
   openFds(): string[] {
-    return this.kernel.openFds().filter((line) => !line.includes('epoll'));
+    return this.kernel.openFds().filter((line) => !/epoll|eventfd/.test(line));
   }
 
   #control(): void {
@@ -252,6 +262,15 @@ export function withCalls(sys: Sys, calls: Partial<Sys>): Sys {
     get: (target, name) => {
       const own: unknown = Reflect.get(calls, name) ?? Reflect.get(target, name, target);
       return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+    },
+  });
+}
+
+function withoutPeekOffset(sys: Sys, kernel: FakeKernel): Sys {
+  return withCalls(sys, {
+    setsockopt: (fd, level, name, value) => {
+      const isAsked = level === C.SOL_SOCKET && name === C.SO_PEEK_OFF && kernel.file(fd) instanceof TcpSocket;
+      return isAsked ? -C.ENOTSUP : sys.setsockopt(fd, level, name, value);
     },
   });
 }

@@ -274,12 +274,14 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     return skip === 0 ? 0 : this.#isAtEnd(fd);
   }
 
-  /** Nothing behind what was seen: end of stream (0), or nothing yet (-EAGAIN)? */
+  /** Nothing behind what was seen: end of stream (0), a reset (its -errno), or nothing yet (-EAGAIN)? */
   #isAtEnd(fd: number): number {
     const room = this.#dump;
     const n = this.#sys.getsockoptBytes(fd, C.IPPROTO_TCP, C.TCP_INFO, room, 1);
     const state = n > 0 ? this.#sys.arena.u8[room]! : 1;
-    // tcpi_state after the peer's FIN: TIME_WAIT 6, CLOSE 7, CLOSE_WAIT 8, LAST_ACK 9, CLOSING 11.
-    return state >= 6 && state !== 10 ? 0 : -C.EAGAIN;
+    // tcpi_state after the peer's FIN: TIME_WAIT 6, CLOSE_WAIT 8, LAST_ACK 9, CLOSING 11. CLOSE 7 is a reset, too.
+    if (state < 6 || state === 10) return -C.EAGAIN;
+    const errno = state === 7 ? this.error(fd) : 0;
+    return errno === 0 ? 0 : -errno;
   }
 }
