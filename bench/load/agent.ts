@@ -11,6 +11,7 @@ import type { Sys } from '../../packages/vmlan/src/sys/sys.ts';
 import { dhcpExchanges } from './dhcp.ts';
 import { openSys } from './sockets.ts';
 import { frameBulk } from './frame-bulk.ts';
+import { frameCount, frameSend } from './frame-flood.ts';
 import { crowd, hold, release } from './tcp-crowd.ts';
 import { connectRequestClose, requestResponse } from './tcp-exchanges.ts';
 import { udpDrain, udpFlood, udpWindow } from './udp.ts';
@@ -26,6 +27,8 @@ const loads = {
   udpFlood,
   udpDrain,
   frameBulk,
+  frameSend,
+  frameCount,
   dhcpExchanges,
 };
 

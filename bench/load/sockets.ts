@@ -13,7 +13,7 @@ import type { Sys } from '../../packages/vmlan/src/sys/sys.ts';
 export const SO_RCVBUFFORCE = 33;
 const SO_RCVTIMEO = 20;
 const TIMEVAL_LEN = 16;
-const ARENA_BYTES = 16 << 20;
+const ARENA_BYTES = 64 << 20; // pages that nobody touches cost nothing
 
 export class CallError extends Error {
   readonly errno: number;

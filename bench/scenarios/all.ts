@@ -8,6 +8,7 @@ import { memory } from './memory.ts';
 import { namesAndLeases } from './names-and-leases.ts';
 import { startUp } from './start-up.ts';
 import { stream } from './stream.ts';
+import { switching } from './switching.ts';
 import { tcpBulk, tcpBulkParallel } from './tcp-bulk.ts';
 import { tcpConnect, tcpRequestResponse } from './tcp-latency.ts';
 import { udpBulk, udpSmall } from './udp.ts';
@@ -20,6 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
   udpSmall,
   udpBulk,
   stream,
+  switching,
   memory,
   startUp,
   namesAndLeases,

@@ -1,0 +1,169 @@
+/**
+ * Scenario 8: frames from guest to guest, by one pair and by eight pairs at once, and what a broadcast storm of one guest
+ * costs the others.
+ *
+ * Zone: control.
+ */
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLab } from '../bed.ts';
+import { compare, type BenchTest, type Contender } from '../compare.ts';
+import type { FrameCount } from '../load/frame-flood.ts';
+import { LoadAgent } from '../load/load-client.ts';
+import { cpuSeconds } from '../measure/process-usage.ts';
+import { LARGE_MTU, SMALL_MTU } from '../peers/peer.ts';
+import { SWITCHES, type RunningSwitch, type SwitchPeer } from '../peers/switches.ts';
+import type { Goal, Metric } from '../results.ts';
+import type { RunOptions, Scenario } from '../scenario.ts';
+import { anyMtu } from './contenders.ts';
+
+const THROUGHPUT: Metric = { name: 'throughput', unit: 'Gbit/s', better: 'higher' };
+const FRAMES: Metric = { name: 'frames', unit: 'per second', better: 'higher' };
+const CPU: Metric = { name: 'CPU', unit: '% per Gbit/s', better: 'lower' };
+const KEPT: Metric = { name: 'kept', unit: '% of frames', better: 'higher' };
+const STORM_GUEST = 200;
+const BYSTANDERS = Array.from({ length: 13 }, (_, index) => 100 + index);
+/** What the others send while a storm rages; every switch here bears it with ease in calm. */
+const PACED_PER_SECOND = 5000;
+/** The sender goes on until the receiver has certainly counted. */
+const OVERTIME_SECONDS = 1;
+const ETHERNET_BYTES = 14;
+
+let runs = 0;
+
+interface SwitchBed extends AsyncDisposable {
+  readonly running: RunningSwitch;
+  readonly mtuBytes: number;
+  readonly sender: LoadAgent;
+  readonly receiver: LoadAgent;
+  readonly storm: LoadAgent;
+}
+
+async function open(peer: SwitchPeer, mtuBytes: number): Promise<SwitchBed> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'vmlan-bench-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await chmod(folder, 0o777);
+  const lab = stack.use(await openLab('near'));
+  const running = await peer.start(lab, folder, mtuBytes, stack);
+  const [sender, receiver, storm] = await Promise.all([
+    LoadAgent.start(lab.host),
+    LoadAgent.start(lab.host),
+    LoadAgent.start(lab.host),
+  ]);
+  const owned = stack.move();
+  return { running, mtuBytes, sender, receiver, storm, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Guest 2n sends to guest 2n + 1. */
+const flowsOf = (pairs: number): { from: number; to: number }[] =>
+  Array.from({ length: pairs }, (_, index) => ({ from: 2 * index, to: 2 * index + 1 }));
+
+interface Transfer {
+  readonly pairs: number;
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** More guests, who hear what is sent to everybody. */
+  readonly bystanders: readonly number[];
+}
+
+/** What arrived, and the CPU of the switch until it was counted. */
+async function transfer(bed: SwitchBed, plan: Transfer): Promise<FrameCount & { cpuSeconds: number }> {
+  const { mtuBytes, running } = bed;
+  const { pairs, perSecond, seconds, bystanders } = plan;
+  const load = { wall: running.wall, mtuBytes, run: ++runs };
+  const before = cpuSeconds(running.pids);
+  const guests = [...flowsOf(pairs).map(({ to }) => to), ...bystanders];
+  const counting = bed.receiver
+    .run('frameCount', { ...load, guests, seconds })
+    .then((count) => ({ ...count, cpuSeconds: cpuSeconds(running.pids) - before }));
+  const duration = seconds * 1.25 + OVERTIME_SECONDS;
+  const sending = bed.sender.run('frameSend', { ...load, flows: flowsOf(pairs), seconds: duration, perSecond });
+  const [count] = await Promise.all([counting, sending]);
+  return count;
+}
+
+function pairsTest(name: string, pairs: number, seconds: number): BenchTest<SwitchBed> {
+  return {
+    name,
+    metrics: [THROUGHPUT, FRAMES, CPU],
+    async measure(bed) {
+      const found = await transfer(bed, { pairs, perSecond: 0, seconds, bystanders: [] });
+      return {
+        [THROUGHPUT.name]: (found.framesPerSecond * (ETHERNET_BYTES + bed.mtuBytes) * 8) / 1e9,
+        [FRAMES.name]: found.framesPerSecond,
+        [CPU.name]: (100 * found.cpuSeconds) / found.gbit,
+      };
+    },
+  };
+}
+
+/** Storm frames are a byte shorter, so that they do not count. */
+function stormTest(seconds: number): BenchTest<SwitchBed> {
+  return {
+    name: `${PACED_PER_SECOND} frames/s through a broadcast storm`,
+    metrics: [KEPT],
+    async measure(bed) {
+      const storm = {
+        wall: bed.running.wall,
+        run: ++runs,
+        flows: [{ from: STORM_GUEST, to: null }],
+        mtuBytes: bed.mtuBytes - 1,
+      };
+      const duration = seconds * 1.25 + 2 * OVERTIME_SECONDS;
+      const raging = bed.storm.run('frameSend', { ...storm, seconds: duration, perSecond: 0 });
+      const plan = { pairs: 1, perSecond: PACED_PER_SECOND, seconds, bystanders: BYSTANDERS };
+      const [{ framesPerSecond }] = await Promise.all([transfer(bed, plan), raging]);
+      return { [KEPT.name]: (100 * framesPerSecond) / PACED_PER_SECOND };
+    },
+  };
+}
+
+export const switching: Scenario = {
+  id: 8,
+  name: 'switch',
+  title: 'Frames from guest to guest',
+  async run(options: RunOptions) {
+    const contenders = SWITCHES.flatMap((peer) =>
+      [SMALL_MTU, LARGE_MTU]
+        .filter((mtu) => peer.mtus.includes(mtu))
+        .map((mtu): Contender<SwitchBed> => {
+          return { name: `${peer.name}/${mtu}`, missing: peer.missing(), open: () => open(peer, mtu) };
+        }),
+    );
+    const one = pairsTest('2 guests', 1, options.seconds);
+    const eight = pairsTest('16 guests', 8, options.seconds);
+    const storm = stormTest(options.seconds);
+    const goals = [one, eight].flatMap(({ name: test }): Goal[] => {
+      const goal = { test, metric: THROUGHPUT.name, ours: anyMtu('vmlan'), factor: 2, sense: 'at least' } as const;
+      return [
+        { ...goal, text: '≥ 2 × vde2', against: anyMtu('vde2') },
+        { ...goal, text: '≥ 2 × gvproxy', against: anyMtu('gvproxy') },
+      ];
+    });
+    goals.push({
+      ...{
+        text: '≥ 90 % kept',
+        test: storm.name,
+        metric: KEPT.name,
+        ours: anyMtu('vmlan'),
+        factor: 90,
+        sense: 'at least',
+      },
+    });
+    const conditions =
+      'Frames on stream sockets (vde2: its datagrams), sent as fast as they are taken and counted where they arrive. ' +
+      `The storm is broadcast frames of one of 16 guests, as fast as they are taken.`;
+    const { id, name, title } = switching;
+    return {
+      id,
+      name,
+      title,
+      conditions,
+      ...(await compare(contenders, [one, eight, storm], options)),
+      series: [],
+      goals,
+    };
+  },
+};
