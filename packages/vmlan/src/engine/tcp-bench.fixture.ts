@@ -29,13 +29,22 @@ export class TcpStation {
     guest.onFrame = (frame) => void this.inbox.push(frame);
   }
 
-  /** What came is handled, what is due is done; true when anything was sent. */
-  step(nowMs: number): boolean {
-    for (const frame of this.inbox.splice(0)) if (!this.tcp.onFrame(frame, nowMs)) this.guest.frames.push(frame);
+  /** What came is handled, what is due is done. Returns when the next step is due: now, while there is more. */
+  step(nowMs: number): number {
+    this.hear(this.inbox.splice(0), nowMs);
     this.tcp.poll(nowMs);
     const frames = this.outbox.splice(0);
+    this.inject(frames, nowMs);
+    return frames.length > 0 || this.inbox.length > 0 ? nowMs : this.tcp.nextAt;
+  }
+
+  protected hear(frames: readonly Uint8Array[], nowMs: number): void {
+    for (const frame of frames) if (!this.tcp.onFrame(frame, nowMs)) this.guest.frames.push(frame);
+  }
+
+  /** Frames of a guest without a link are lost. */
+  protected inject(frames: readonly Uint8Array[], nowMs: number): void {
     if (this.guest.port !== null) for (const frame of frames) this.guest.link!.inject(frame, nowMs);
-    return frames.length > 0;
   }
 }
 
@@ -52,7 +61,10 @@ export class TcpBench {
   }
 
   station(name = 'web'): TcpStation {
-    const station = new TcpStation(this.bench.guest(name));
+    return this.add(new TcpStation(this.bench.guest(name)));
+  }
+
+  add<Station extends TcpStation>(station: Station): Station {
     this.stations.push(station);
     return station;
   }
@@ -78,9 +90,7 @@ export class TcpBench {
   }
 
   #turn(untilMs: number): void {
-    const sent = this.stations.map((station) => station.step(this.now)).includes(true);
-    const isBusy = sent || this.stations.some(({ inbox }) => inbox.length > 0);
-    const nextAt = Math.min(untilMs, ...this.stations.map(({ tcp }) => tcp.nextAt));
-    this.bench.turn(isBusy ? 0 : Math.max(nextAt - this.now, 0));
+    const due = this.stations.map((station) => station.step(this.now));
+    this.bench.turn(Math.max(Math.min(untilMs, ...due) - this.now, 0));
   }
 }

@@ -48,6 +48,7 @@ export class TcpConnection {
   /** What is received waits while this is true, and closes the window. */
   paused = false;
   onData: (bytes: Uint8Array) => void = () => {};
+  onEnd: () => void = () => {};
   readonly #hash = createHash('sha256');
   readonly #wire: Wire;
   readonly #offersSack: boolean;
@@ -256,8 +257,8 @@ export class TcpConnection {
       this.#timedOut = false;
       this.#cwnd = Math.max(this.#ssthresh, 2 * this.#mss);
     } else if (this.#recover < 0 || this.#timedOut) {
-      const grows = this.#cwnd < this.#ssthresh ? Math.min(acked, 2 * this.#mss) : (this.#mss * acked) / this.#cwnd;
-      this.#cwnd += grows;
+      // As Linux grows it: by all that one acknowledgement covers.
+      this.#cwnd += this.#cwnd < this.#ssthresh ? acked : (this.#mss * acked) / this.#cwnd;
     }
     if (this.#recover >= 0 && !this.#sack && !this.#timedOut) this.#resentTo = ack; // RFC 6582: the next hole
     this.#timerAt = this.#una < this.#nxt ? nowMs + this.#rto : Infinity;
@@ -330,6 +331,7 @@ export class TcpConnection {
     if (this.#finFrom === this.#next && !this.ended) {
       this.#next++;
       this.ended = true;
+      this.onEnd();
       this.#settle();
     }
   }
