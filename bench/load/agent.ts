@@ -12,6 +12,7 @@ import { dhcpExchanges } from './dhcp.ts';
 import { openSys } from './sockets.ts';
 import { frameBulk } from './frame-bulk.ts';
 import { frameCount, frameSend } from './frame-flood.ts';
+import { idleGuests } from './idle-guests.ts';
 import { crowd, hold, release } from './tcp-crowd.ts';
 import { connectRequestClose, requestResponse } from './tcp-exchanges.ts';
 import { udpDrain, udpFlood, udpWindow } from './udp.ts';
@@ -29,6 +30,7 @@ const loads = {
   frameBulk,
   frameSend,
   frameCount,
+  idleGuests,
   dhcpExchanges,
 };
 

@@ -6,6 +6,7 @@
 import type { Scenario } from '../scenario.ts';
 import { memory } from './memory.ts';
 import { namesAndLeases } from './names-and-leases.ts';
+import { scale } from './scale.ts';
 import { startUp } from './start-up.ts';
 import { stream } from './stream.ts';
 import { switching } from './switching.ts';
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   stream,
   switching,
   memory,
+  scale,
   startUp,
   namesAndLeases,
 ];

@@ -23,7 +23,8 @@ const FRAMES: Metric = { name: 'frames', unit: 'per second', better: 'higher' };
 const CPU: Metric = { name: 'CPU', unit: '% per Gbit/s', better: 'lower' };
 const KEPT: Metric = { name: 'kept', unit: '% of frames', better: 'higher' };
 const STORM_GUEST = 200;
-const BYSTANDERS = Array.from({ length: 13 }, (_, index) => 100 + index);
+/** With the pair and the one that storms: 16 guests. */
+const BYSTANDERS = 13;
 /** What the others send while a storm rages; every switch here bears it with ease in calm. */
 const PACED_PER_SECOND = 5000;
 /** The sender goes on until the receiver has certainly counted. */
@@ -38,6 +39,7 @@ interface SwitchBed extends AsyncDisposable {
   readonly sender: LoadAgent;
   readonly receiver: LoadAgent;
   readonly storm: LoadAgent;
+  readonly bystanders: LoadAgent;
 }
 
 async function open(peer: SwitchPeer, mtuBytes: number): Promise<SwitchBed> {
@@ -47,13 +49,14 @@ async function open(peer: SwitchPeer, mtuBytes: number): Promise<SwitchBed> {
   await chmod(folder, 0o777);
   const lab = stack.use(await openLab('near'));
   const running = await peer.start(lab, folder, mtuBytes, stack);
-  const [sender, receiver, storm] = await Promise.all([
+  const [sender, receiver, storm, bystanders] = await Promise.all([
+    LoadAgent.start(lab.host),
     LoadAgent.start(lab.host),
     LoadAgent.start(lab.host),
     LoadAgent.start(lab.host),
   ]);
   const owned = stack.move();
-  return { running, mtuBytes, sender, receiver, storm, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { running, mtuBytes, sender, receiver, storm, bystanders, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Guest 2n sends to guest 2n + 1. */
@@ -64,17 +67,15 @@ interface Transfer {
   readonly pairs: number;
   readonly perSecond: number;
   readonly seconds: number;
-  /** More guests, who hear what is sent to everybody. */
-  readonly bystanders: readonly number[];
 }
 
 /** What arrived, and the CPU of the switch until it was counted. */
 async function transfer(bed: SwitchBed, plan: Transfer): Promise<FrameCount & { cpuSeconds: number }> {
   const { mtuBytes, running } = bed;
-  const { pairs, perSecond, seconds, bystanders } = plan;
+  const { pairs, perSecond, seconds } = plan;
   const load = { wall: running.wall, mtuBytes, run: ++runs };
   const before = cpuSeconds(running.pids);
-  const guests = [...flowsOf(pairs).map(({ to }) => to), ...bystanders];
+  const guests = flowsOf(pairs).map(({ to }) => to);
   const counting = bed.receiver
     .run('frameCount', { ...load, guests, seconds })
     .then((count) => ({ ...count, cpuSeconds: cpuSeconds(running.pids) - before }));
@@ -89,7 +90,7 @@ function pairsTest(name: string, pairs: number, seconds: number): BenchTest<Swit
     name,
     metrics: [THROUGHPUT, FRAMES, CPU],
     async measure(bed) {
-      const found = await transfer(bed, { pairs, perSecond: 0, seconds, bystanders: [] });
+      const found = await transfer(bed, { pairs, perSecond: 0, seconds });
       return {
         [THROUGHPUT.name]: (found.framesPerSecond * (ETHERNET_BYTES + bed.mtuBytes) * 8) / 1e9,
         [FRAMES.name]: found.framesPerSecond,
@@ -105,16 +106,16 @@ function stormTest(seconds: number): BenchTest<SwitchBed> {
     name: `${PACED_PER_SECOND} frames/s through a broadcast storm`,
     metrics: [KEPT],
     async measure(bed) {
-      const storm = {
-        wall: bed.running.wall,
-        run: ++runs,
-        flows: [{ from: STORM_GUEST, to: null }],
-        mtuBytes: bed.mtuBytes - 1,
-      };
+      const { wall } = bed.running;
       const duration = seconds * 1.25 + 2 * OVERTIME_SECONDS;
-      const raging = bed.storm.run('frameSend', { ...storm, seconds: duration, perSecond: 0 });
-      const plan = { pairs: 1, perSecond: PACED_PER_SECOND, seconds, bystanders: BYSTANDERS };
-      const [{ framesPerSecond }] = await Promise.all([transfer(bed, plan), raging]);
+      const idle = { wall, run: ++runs, count: BYSTANDERS, seconds: duration };
+      const flows = [{ from: STORM_GUEST, to: null }];
+      const storm = { wall, run: ++runs, flows, mtuBytes: bed.mtuBytes - 1, seconds: duration, perSecond: 0 };
+      const [{ framesPerSecond }] = await Promise.all([
+        transfer(bed, { pairs: 1, perSecond: PACED_PER_SECOND, seconds }),
+        bed.bystanders.run('idleGuests', idle),
+        bed.storm.run('frameSend', storm),
+      ]);
       return { [KEPT.name]: (100 * framesPerSecond) / PACED_PER_SECOND };
     },
   };
