@@ -218,7 +218,7 @@ export async function bootFirmware(
   try {
     return await until('iPXE to get a lease', options.timeoutMs ?? BOOT_TIMEOUT_MS, async () => {
       const console = await machine.serial();
-      const shown = /net0: ([\d.]+)\/([\d.]+) gw ([\d.]+)/.exec(console);
+      const shown = /net0: ([\d.]+)\/([\d.]+) gw ([\d.]+)[\r\n]/.exec(console);
       if (shown === null && !machine.running) throw new Error('QEMU has ended');
       return shown === null
         ? undefined
