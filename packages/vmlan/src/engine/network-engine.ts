@@ -445,7 +445,11 @@ export class NetworkEngine {
       emit: (event) => this.#send({ type: 'event', event }),
       changed: (nic) => this.#onGuestChanged(nic),
       portGone: (port, host) => void this.#dying.push({ port, host, atMs: this.loop.now + GRACE_MS }),
-      portMoved: (from, to) => this.tcp.movePort(from, to),
+      portMoved: (from, to) => {
+        this.tcp.movePort(from, to);
+        this.udp.movePort(from, to);
+        this.echo.movePort(from, to);
+      },
     });
   }
 

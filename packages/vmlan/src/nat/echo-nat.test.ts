@@ -255,6 +255,19 @@ describe('the end of an echo flow', () => {
   });
 });
 
+test('a guest that came back on another port is heard there, and has its share there', () => {
+  const bench = new NatBench();
+  const back = newPort(2);
+  bench.hears(bench.echo4());
+  bench.echo.movePort(bench.port, back);
+  bench.sockets.receives(reply(4, 1, 1, ''));
+  assert.match(bench.says()[0]!, /^port 2: /);
+  bench.echo.closePort(bench.port);
+  assert.equal(bench.echo.size, 1);
+  for (let i = 1; i < MAX_ECHO_FLOWS_PER_PORT + 1; i++) bench.hears(bench.echo4({ srcPort: 1000 + i }), back);
+  assert.equal(bench.echo.size, MAX_ECHO_FLOWS_PER_PORT);
+});
+
 describe('limits', () => {
   test('flows of one guest, then of all', () => {
     const bench = new NatBench();

@@ -119,6 +119,16 @@ export class EchoNat {
     for (const flow of this.#flows) if (flow.id >= 0 && flow.port === port) this.#close(flow);
   }
 
+  /** A guest came back on another port: its flows follow. */
+  movePort(from: GuestPort, to: GuestPort): void {
+    for (const flow of this.#flows) {
+      if (flow.id < 0 || flow.port !== from) continue;
+      flow.port = to;
+      this.#uncount(flow);
+      this.#count(flow, to.id);
+    }
+  }
+
   #forbid(packet: Packet, tell: () => void, nowMs: number): void {
     this.#counters.count(DROP_NOT_ALLOWED);
     this.#gateways.gatewayOf(packet.segment!.id)?.reject(packet, 'prohibited', nowMs);
@@ -154,8 +164,7 @@ export class EchoNat {
     flow.guestId = guestId;
     flow.hops = 0;
     flow.token = this.#sockets.watch(fd, flow);
-    flow.countedPort = packet.port!.id;
-    this.#portUse.set(flow.countedPort, used + 1);
+    this.#count(flow, packet.port!.id);
     this.#wheel.schedule(id, nowMs + LIFE_MS);
     this.#counters.count(OPENED);
     return flow;
@@ -235,11 +244,20 @@ export class EchoNat {
   #close(flow: EchoFlow): void {
     this.#wheel.cancel(flow.id);
     this.#sockets.close(flow.fd, flow.token);
-    const used = (this.#portUse.get(flow.countedPort) ?? 1) - 1;
-    if (used > 0) this.#portUse.set(flow.countedPort, used);
-    else this.#portUse.delete(flow.countedPort);
+    this.#uncount(flow);
     this.#table.delete(flow.id);
     flow.id = -1;
     flow.fd = -1;
+  }
+
+  #count(flow: EchoFlow, portId: number): void {
+    flow.countedPort = portId;
+    this.#portUse.set(portId, (this.#portUse.get(portId) ?? 0) + 1);
+  }
+
+  #uncount(flow: EchoFlow): void {
+    const used = (this.#portUse.get(flow.countedPort) ?? 1) - 1;
+    if (used > 0) this.#portUse.set(flow.countedPort, used);
+    else this.#portUse.delete(flow.countedPort);
   }
 }

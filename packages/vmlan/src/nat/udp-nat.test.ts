@@ -451,6 +451,20 @@ describe('sending', () => {
   });
 });
 
+test('a guest that came back on another port is heard there, and has its share there', () => {
+  const bench = new NatBench();
+  const back = newPort(2);
+  for (let i = 0; i < 10; i++) bench.hears(bench.udp4({ srcPort: 4000 + i }));
+  bench.udp.movePort(bench.port, back);
+  bench.sockets.receives('answer', bench.sockets.all[3]);
+  assert.deepEqual(bench.says(), [`port 2: ${REMOTE_4}.9000 > ${GUEST_4}.4003 udp length 6`]);
+  bench.udp.closeAll(bench.port, null);
+  assert.equal(bench.udp.size, 10);
+  for (let i = 10; i < MAX_UDP_FLOWS_PER_PORT + 1; i++) bench.hears(bench.udp4({ srcPort: 4000 + i }), back);
+  assert.equal(bench.udp.size, MAX_UDP_FLOWS_PER_PORT);
+  bench.dropped('drop_udp_guest_limit');
+});
+
 describe('flows end with', () => {
   test('their port', () => {
     const bench = new NatBench();

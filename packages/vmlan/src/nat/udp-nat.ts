@@ -179,6 +179,16 @@ export class UdpNat {
     }
   }
 
+  /** A guest came back on another port: its flows follow. */
+  movePort(from: GuestPort, to: GuestPort): void {
+    for (const flow of this.#flows) {
+      if (flow.id < 0 || flow.port !== from) continue;
+      flow.port = to;
+      this.#uncount(flow);
+      this.#count(flow, to.id);
+    }
+  }
+
   #open(packet: Packet, srcPort: number, dstPort: number, nowMs: number): UdpFlow | null {
     if (!this.#hasRoom(packet)) return null; // before anything costs a system call
     const { remote0, remote1, remote2, remote3 } = packet;
@@ -233,7 +243,6 @@ export class UdpNat {
   }
 
   #insert(path: Path, guestPort: number, remotePort: number, nowMs: number): UdpFlow {
-    const portId = path.port?.id ?? -1;
     fillKey(this.#key, path, guestPort, remotePort);
     const id = this.#table.insert(this.#key);
     const flow = (this.#flows[id] ??= this.#newFlow());
@@ -248,8 +257,7 @@ export class UdpNat {
     flow.endpoint = '';
     flow.lastMs = nowMs;
     flow.lifeMs = UNREPLIED_MS;
-    flow.countedPort = portId;
-    this.#portUse.set(portId, (this.#portUse.get(portId) ?? 0) + 1);
+    this.#count(flow, path.port?.id ?? -1);
     this.#wheel.schedule(id, nowMs + QUERY_MS);
     this.#counters.count(OPENED);
     return flow;
@@ -316,12 +324,21 @@ export class UdpNat {
     if (flow.fd >= 0) this.#sockets.close(flow.fd, flow.token);
     const endpoint = this.#endpoints.get(flow.endpoint);
     if (endpoint !== undefined && --endpoint.flows === 0) this.#endpoints.delete(flow.endpoint);
-    const used = (this.#portUse.get(flow.countedPort) ?? 1) - 1;
-    if (used > 0) this.#portUse.set(flow.countedPort, used);
-    else this.#portUse.delete(flow.countedPort);
+    this.#uncount(flow);
     this.#table.delete(flow.id);
     flow.id = -1;
     flow.fd = -1;
     flow.owner = null;
+  }
+
+  #count(flow: UdpFlow, portId: number): void {
+    flow.countedPort = portId;
+    this.#portUse.set(portId, (this.#portUse.get(portId) ?? 0) + 1);
+  }
+
+  #uncount(flow: UdpFlow): void {
+    const used = (this.#portUse.get(flow.countedPort) ?? 1) - 1;
+    if (used > 0) this.#portUse.set(flow.countedPort, used);
+    else this.#portUse.delete(flow.countedPort);
   }
 }
