@@ -88,7 +88,7 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
   }
 
   room(): number {
-    return this.#peer.len === 0 ? 0 : Math.floor(this.#queue.free * 0.9) - 4096;
+    return this.#peer.len === 0 ? 0 : this.#queue.plannable;
   }
 
   flush(nowMs: number): void {

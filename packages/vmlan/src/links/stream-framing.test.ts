@@ -210,6 +210,16 @@ describe('the transmit queue', () => {
     assert.equal(put(stream(0)), false);
   });
 
+  test('TCP that plans with what it is told leaves room for the longest datagram in fragments', () => {
+    const { queue, put } = setup();
+    const segment = 1460 + 54;
+    for (let planned = queue.plannable; planned >= 1460; planned = queue.plannable)
+      for (let sent = 0; sent < Math.min(planned, 65_000); sent += 1460) assert.ok(put(stream(segment)));
+    assert.ok(queue.length > QUEUE_LEN / 2);
+    for (let sent = 0; sent < 65_507; sent += 1480) assert.ok(put(stream(1514)), `fragment at ${sent}`);
+    assert.equal(queue.plannable, 0);
+  });
+
   test('moves to the front when the end of its buffer is reached', () => {
     const { queue, shared, put } = setup();
     const first = Array.from({ length: 4 }, (_, i) => stream(60_000, i));

@@ -16,6 +16,10 @@ const LENGTH_FIELD = 4;
 const READ_LEN = 128 * 1024;
 /** Transmit queue of one link, bytes. */
 export const QUEUE_LEN: number = 256 * 1024;
+/** Of these, what TCP leaves to those whom nobody can hold back: the longest datagram in fragments, ARP, ND. */
+const KEPT_FREE = 72 * 1024;
+/** Share of the rest that TCP may plan with: headers of cut segments need theirs. */
+const PLANNED = 0.9;
 /** Links that may have frames queued (or half received) at the same time. */
 export const MAX_QUEUES = 512;
 const MAX_PARTIALS = 1024;
@@ -145,6 +149,11 @@ export class StreamQueue {
 
   get free(): number {
     return QUEUE_LEN - this.length;
+  }
+
+  /** Bytes that TCP may send now without a drop. */
+  get plannable(): number {
+    return Math.max(Math.floor((this.free - KEPT_FREE) * PLANNED), 0);
   }
 
   reserve(len: number): number {

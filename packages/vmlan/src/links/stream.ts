@@ -17,8 +17,6 @@ import { DROP_BAD_FRAMING, type StreamBuffers, StreamDecoder, StreamQueue } from
 const READ_BUDGET = 4;
 /** Queued bytes at which frames leave at once instead of at the end of the wake-up. */
 const FLUSH_AT = 64 * 1024;
-/** Share of the queue that TCP may plan with: headers of cut segments need the rest. */
-const PLANNED = 0.9;
 
 export class StreamLink implements LinkOutput, Source, Flushable {
   readonly kind = 'stream';
@@ -62,7 +60,7 @@ export class StreamLink implements LinkOutput, Source, Flushable {
   }
 
   room(): number {
-    return this.#fd < 0 ? 0 : Math.floor(this.#queue.free * PLANNED) - 4096;
+    return this.#fd < 0 ? 0 : this.#queue.plannable;
   }
 
   flush(): void {
