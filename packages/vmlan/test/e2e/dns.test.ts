@@ -76,6 +76,7 @@ describe('DNS', { skip: why }, () => {
       },
     });
     alice = await world.namespaceGuest('alice', { network: 'lab', ip: '192.168.77.10', configure: true });
+    await alice.waitForAddress('eth0', 6);
     for (const [name, type, printed, written = printed] of RECORDS) {
       await world.api.call('createRecord', { body: { network: 'lab', name, type, value: written } });
     }
