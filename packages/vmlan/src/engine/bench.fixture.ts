@@ -202,9 +202,9 @@ export class EngineBench {
 
   // ---- guests
 
-  /** A guest `NAME` with the registered NIC `NAME/0`, up and known by its addresses. */
-  guest(name: string, options: GuestOptions = {}): BenchGuest {
-    const guest = new BenchGuest(this, ++this.#guests, `${name}/0`, options);
+  /** A guest `NAME` with a registered NIC, `NAME/0` by default, up and known by its addresses. */
+  guest(name: string, { nic = `${name}/0`, ...options }: GuestOptions & { readonly nic?: string } = {}): BenchGuest {
+    const guest = new BenchGuest(this, ++this.#guests, nic, options);
     this.setNic(guest.nic!, guest.mac);
     guest.plug();
     guest.announces();

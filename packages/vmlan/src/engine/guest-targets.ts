@@ -8,7 +8,8 @@ import type { LeaseStore } from '../services/lease-store.ts';
 import { MAPPED } from '../stack/path.ts';
 import { formatWords } from './config.ts';
 import type { GuestFinder } from './forward-table.ts';
-import type { Guests, Nic } from './guests.ts';
+import type { Guests } from './guests.ts';
+import type { Nic } from './nic.ts';
 import type { Segments } from './segments.ts';
 
 export class GuestTargets implements GuestFinder {

@@ -10,6 +10,8 @@ import { LoopbackLink } from '../links/loopback.ts';
 import type { Port } from '../switching/port.ts';
 import { parseIpv4 } from '../wire/address.ts';
 import * as dhcp from '../wire/dhcpv4.ts';
+import { TYPE } from '../wire/dns.ts';
+import { makeQuery, showReply } from '../wire/dns.fixture.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmpv4 from '../wire/icmpv4.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
@@ -34,6 +36,7 @@ import type { EngineBench } from './bench.fixture.ts';
 const ALL_NODES = { mac: '33:33:00:00:00:01', address: 'ff02::1' };
 const ALL_ROUTERS = { mac: '33:33:00:00:00:02', address: 'ff02::2' };
 const ND_HOPS = 255;
+const DNS_CLIENT_PORT = 5300;
 
 export interface GuestOptions {
   readonly mac?: string;
@@ -211,6 +214,22 @@ export class BenchGuest {
       .splice(0)
       .filter((frame) => lineOf(frame).includes('router advert'))
       .map((frame) => viewOf(frame).getUint16(l4Of(frame) + 6));
+  }
+
+  // ---- DNS
+
+  /** What the gateway says about a name, `NOERROR | aa ra | …`; empty when it says nothing yet. */
+  resolves(name: string, type: number = TYPE.A): string {
+    this.payloads(DNS_CLIENT_PORT);
+    this.says(this.udp(this.gateway4, 53, makeQuery(name, type), DNS_CLIENT_PORT));
+    const [reply] = this.payloads(DNS_CLIENT_PORT);
+    return reply === undefined ? '' : showReply(reply);
+  }
+
+  /** The addresses of a name, in order. */
+  addressesOf(name: string, type: number = TYPE.A): string[] {
+    const found = this.resolves(name, type).split(' | ');
+    return found.flatMap((line) => / A{1,4} \d+ (\S+)$/.exec(line)?.[1] ?? []);
   }
 
   // ---- DHCP

@@ -6,7 +6,6 @@
  * GRACE_MS for it to come back.
  */
 import { type Counters, counter } from '../core/counters.ts';
-import { TokenBucket } from '../core/token-bucket.ts';
 import type { LeaseEvent } from '../services/lease-binding.ts';
 import type { LeaseRecord, LeaseStore } from '../services/lease-store.ts';
 import { MAPPED } from '../stack/path.ts';
@@ -15,6 +14,8 @@ import { Port } from '../switching/port.ts';
 import * as address from '../wire/address.ts';
 import { formatWords, mac, words } from './config.ts';
 import type { EngineEvent, GuestSnapshot, NicConfig } from './control-messages.ts';
+import { GuestNames } from './guest-names.ts';
+import { MAX_ADDRESSES, Nic, isIpv4, isLinkLocal, nameByMac } from './nic.ts';
 import type { ClientNaming } from './segment-services.ts';
 import type { SegmentHost } from './segment-host.ts';
 
@@ -22,37 +23,9 @@ import type { SegmentHost } from './segment-host.ts';
 export const GRACE_MS = 5_000;
 /** Ports of a network: links that are up at the same time. */
 export const MAX_PORTS = 1_024;
-/** Addresses remembered of one NIC. */
-const MAX_ADDRESSES = 16;
-/** How many new ones are noticed in the long run. */
-const ADDRESSES_PER_SECOND = 1;
 const ADDRESS_RATE = counter('guest_addresses_not_noticed');
 /** Stations bridged behind one port that have leases of their own. */
 const MAX_STATIONS = 64;
-
-export class Nic {
-  readonly key: string;
-  guest: string;
-  registered: boolean;
-  mac: { hi: number; lo: number } | null;
-  connected = true;
-  port: Port | null = null;
-  host: SegmentHost | null = null;
-  hostname: string | null = null;
-  lease4: number | null = null;
-  /** Seen by ARP and ND, by text; IPv4 and IPv6. */
-  readonly addresses: Map<string, Int32Array> = new Map();
-  readonly newAddresses: TokenBucket = new TokenBucket(ADDRESSES_PER_SECOND, MAX_ADDRESSES);
-  /** Keys of other stations behind the same port. */
-  readonly stations: Set<string> = new Set();
-
-  constructor(key: string, guest: string, registered: boolean) {
-    this.key = key;
-    this.guest = guest;
-    this.registered = registered;
-    this.mac = null;
-  }
-}
 
 export interface GuestsParts {
   readonly store: LeaseStore;
@@ -61,7 +34,7 @@ export interface GuestsParts {
   readonly counters: Counters;
   readonly emit: (event: EngineEvent) => void;
   /** A guest's presence or address has changed. */
-  readonly changed: (nic: Nic) => void;
+  readonly changed: (guest: string) => void;
   /** The port's flows have to end when `dueMs` comes, unless they moved. */
   readonly portGone: (port: Port, host: SegmentHost) => void;
   /** The guest of `from` is back on `to`. */
@@ -71,6 +44,7 @@ export interface GuestsParts {
 export class Guests implements ClientNaming {
   readonly #parts: GuestsParts;
   readonly #nics = new Map<string, Nic>();
+  readonly #names: GuestNames = new GuestNames(this.#nics);
   readonly #ports = new Map<number, Port>();
   readonly #hosts = new Map<number, SegmentHost>();
   /** Last port of a NIC whose link went down, for its flows. */
@@ -117,28 +91,28 @@ export class Guests implements ClientNaming {
   }
 
   setNic(config: NicConfig): void {
+    const own = config.mac === null ? null : mac(config.mac);
     const nic = this.#nics.get(config.key) ?? new Nic(config.key, config.guest, true);
-    if (nic.guest !== config.guest) this.#forgetNames(nic);
-    nic.guest = config.guest;
-    nic.registered = true;
-    nic.mac = config.mac === null ? null : mac(config.mac);
-    nic.connected = config.connected;
     this.#nics.set(config.key, nic);
+    nic.registered = true;
+    nic.mac = own;
+    nic.connected = config.connected;
+    this.#rename(nic, config.guest);
+    this.#claimName(nic);
+    if (nic.port === null) this.#findPort(nic);
     if (nic.port === null) return;
-    nic.port.guest = nic.guest;
     nic.port.connected = nic.connected;
-    if (nic.connected) this.#publish(nic);
-    else this.#forgetNames(nic);
-    this.#parts.changed(nic);
+    this.#names.publish(nic.guest, nic.host);
+    this.#parts.changed(nic.guest);
   }
 
   removeNic(key: string): void {
     const nic = this.#nics.get(key);
     if (nic === undefined) return;
-    this.#forgetNames(nic);
     this.#nics.delete(key);
+    this.#names.publish(nic.guest, nic.host);
     this.#parts.store.onNicGone(key, this.#parts.epochMs());
-    this.#parts.changed(nic);
+    this.#parts.changed(nic.guest);
   }
 
   /** A link's far end is there: gives it a port on `host`. Null when the network is full. */
@@ -167,7 +141,6 @@ export class Guests implements ClientNaming {
     this.#parts.portGone(port, host);
     const nic = this.#nics.get(port.nicKey);
     if (nic === undefined || nic.port !== port) return;
-    this.#forgetNames(nic);
     this.#lastPorts.set(nic.key, port);
     const snapshot = this.snapshotOf(nic);
     nic.port = null;
@@ -176,8 +149,9 @@ export class Guests implements ClientNaming {
     for (const key of [nic.key, ...nic.stations]) this.#parts.store.onNicGone(key, now);
     nic.stations.clear();
     if (!nic.registered) this.#nics.delete(nic.key);
+    this.#names.publish(nic.guest, host);
     this.#parts.emit({ kind: 'guest-down', guest: { ...snapshot, state: 'waiting' } });
-    this.#parts.changed(nic);
+    this.#parts.changed(nic.guest);
   }
 
   /** The flows of a port that went have ended. */
@@ -244,8 +218,8 @@ export class Guests implements ClientNaming {
   }
 
   #tellChanged(nic: Nic): void {
-    this.#publish(nic);
-    this.#parts.changed(nic);
+    this.#names.publish(nic.guest, nic.host);
+    this.#parts.changed(nic.guest);
     this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
   }
 
@@ -263,13 +237,11 @@ export class Guests implements ClientNaming {
       }
       nic.addresses.set(lease.address, leased);
     } else {
-      if (lease.family === 4 && nic.lease4 === leased[3]! >>> 0) nic.lease4 = null;
+      if (lease.family === 4 && event !== 'gone' && nic.lease4 === leased[3]! >>> 0) nic.lease4 = null;
       nic.addresses.delete(lease.address);
     }
-    this.#publish(nic);
-    if (event === 'renewed') return;
-    this.#parts.changed(nic);
-    this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
+    if (event === 'renewed') this.#names.publish(nic.guest, nic.host);
+    else this.#tellChanged(nic);
   }
 
   /** Mapped words of the address to reach a guest by: its IPv4 lease, the IPv4 address seen last, then IPv6. */
@@ -315,8 +287,9 @@ export class Guests implements ClientNaming {
   #bind(port: Port, key: string, host: SegmentHost): void {
     let nic = this.#nics.get(key);
     if (nic === undefined) {
-      nic = new Nic(key, `guest-${key.replace(/^mac:/, '').replaceAll(':', '')}`, false);
+      nic = new Nic(key, nameByMac(key), false);
       this.#nics.set(key, nic);
+      this.#claimName(nic);
     }
     port.nicKey = key;
     port.guest = nic.guest;
@@ -327,9 +300,9 @@ export class Guests implements ClientNaming {
     this.#lastPorts.delete(key);
     if (before !== undefined) this.#parts.portMoved(before, port);
     this.#parts.store.onNicHere(key, this.#parts.epochMs());
-    this.#publish(nic); // an address may have been allocated before the link came up
+    this.#names.publish(nic.guest, host); // an address may have been allocated before the link came up
     this.#parts.emit({ kind: 'guest-up', guest: this.snapshotOf(nic) });
-    this.#parts.changed(nic);
+    this.#parts.changed(nic.guest);
   }
 
   /** A registered NIC without a link whose MAC this is. */
@@ -340,34 +313,45 @@ export class Guests implements ClientNaming {
     return null;
   }
 
+  /** A NIC that was removed while its link was up is registered again. */
+  #findPort(nic: Nic): void {
+    for (const port of this.#ports.values()) {
+      if (port.nicKey !== nic.key) continue;
+      const host = this.#hosts.get(port.id)!;
+      this.#bind(port, nic.key, host);
+      for (const seen of [...(host.gateway?.neighbors.addressesOf(port) ?? [])]) this.onAddress(port, seen);
+      return;
+    }
+  }
+
   /** An anonymous guest is called as it calls itself, unless somebody has that name. */
   #nameByHost(nic: Nic): void {
     const { hostname } = nic;
-    if (hostname === null || nic.guest === hostname) return;
+    if (hostname === null) return;
     for (const other of this.#nics.values()) if (other !== nic && other.guest === hostname) return;
-    this.#forgetNames(nic);
-    nic.guest = hostname;
-    if (nic.port !== null) nic.port.guest = hostname;
+    this.#rename(nic, hostname);
   }
 
-  #publish(nic: Nic): void {
-    if (nic.host === null || nic.host.zone === null || !nic.connected) return;
-    const all = [...nic.addresses.values()];
-    const seen = all.filter(isIpv4).map((w) => w[3]! >>> 0);
-    const { lease4 } = nic;
-    // The leased address first: that is what most clients try.
-    const four = lease4 !== null && seen.includes(lease4) ? [lease4, ...seen.filter((ip) => ip !== lease4)] : seen;
-    const six = all.filter((w) => !isIpv4(w) && !isLinkLocal(w)).map((w) => Uint32Array.from(w));
-    nic.host.zone.setGuest(nic.guest, four, six);
+  /** The name is this NIC's: whoever only called itself so is known by its MAC again. */
+  #claimName(owner: Nic): void {
+    for (const nic of this.#nics.values()) {
+      if (nic === owner || nic.registered || nic.guest !== owner.guest) continue;
+      this.#rename(nic, nameByMac(nic.key));
+      this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
+    }
   }
 
-  #forgetNames(nic: Nic): void {
-    nic.host?.zone?.removeGuest(nic.guest);
+  #rename(nic: Nic, guest: string): void {
+    const before = nic.guest;
+    if (before === guest) return;
+    nic.guest = guest;
+    if (nic.port !== null) nic.port.guest = guest;
+    for (const name of [before, guest]) {
+      this.#names.publish(name, nic.host);
+      this.#parts.changed(name);
+    }
   }
 }
-
-const isIpv4 = (w: Int32Array): boolean => (w[0]! | w[1]!) === 0 && w[2] === MAPPED;
-const isLinkLocal = (w: Int32Array): boolean => w[0]! >>> 22 === 0x3fa;
 
 function linkKind(port: Port | null): GuestSnapshot['link'] {
   const link = port?.link ?? null;

@@ -38,7 +38,7 @@ import { dhcp4Config, dhcp6Config, hostNumber } from './dhcp-config.ts';
 import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
 import { ForwardTable } from './forward-table.ts';
 import { GuestTargets } from './guest-targets.ts';
-import { GRACE_MS, Guests, type Nic } from './guests.ts';
+import { GRACE_MS, Guests } from './guests.ts';
 import { HostDatagrams } from './host-datagrams.ts';
 import { HostForwards } from './host-forwards.ts';
 import { HostStreamIo } from './host-streams.ts';
@@ -443,7 +443,7 @@ export class NetworkEngine {
       nowMs: () => this.loop.now,
       counters: this.counters,
       emit: (event) => this.#send({ type: 'event', event }),
-      changed: (nic) => this.#onGuestChanged(nic),
+      changed: (guest) => this.#forwards.refresh(guest, this.loop.now),
       portGone: (port, host) => void this.#dying.push({ port, host, atMs: this.loop.now + GRACE_MS }),
       portMoved: (from, to) => {
         this.tcp.movePort(from, to);
@@ -451,10 +451,6 @@ export class NetworkEngine {
         this.echo.movePort(from, to);
       },
     });
-  }
-
-  #onGuestChanged(nic: Nic): void {
-    this.#forwards.refresh(nic.guest, this.loop.now);
   }
 
   #newForwards(streams: HostStreamIo): ForwardTable {
