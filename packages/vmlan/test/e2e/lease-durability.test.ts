@@ -94,27 +94,37 @@ describe('a lease is on disk before its ACK', { skip: missing('dnsmasq', 'ip', '
   });
 
   test('on a disk that is full', async () => {
-    let state = '';
-    await using world = await World.create({
-      config: CONFIG,
-      prepare: async ({ folder }) => {
-        state = join(folder, 'state');
-        await output(['mount', '-t', 'tmpfs', '-o', 'size=512k,mode=711', 'vmlan-test', state]);
-      },
-    });
-    const filler = join(state, 'filler');
-    try {
+    await withSmallDisk(async (world, state) => {
+      const filler = join(state, 'filler');
       await assertWaitsForDisk(
         world,
         () => fill(filler),
         () => rm(filler),
         /leases are not stored: .*the disk is full/,
       );
-    } finally {
-      await output(['umount', '--lazy', state]);
-    }
+    });
   });
 });
+
+/** The state of vmlan on a disk of its own, which is taken away before its folder, also when vmlan did not start. */
+async function withSmallDisk(use: (world: World, state: string) => Promise<void>): Promise<void> {
+  let state = '';
+  const unmount = async (): Promise<void> => {
+    if (state !== '') await output(['umount', '--lazy', state]);
+    state = '';
+  };
+  const prepare = async ({ folder }: { folder: string }): Promise<void> => {
+    const path = join(folder, 'state');
+    await output(['mount', '-t', 'tmpfs', '-o', 'size=512k,mode=711', 'vmlan-test', path]);
+    state = path;
+  };
+  try {
+    await using world = await World.create({ config: CONFIG, prepare });
+    await use(world, state).finally(unmount);
+  } finally {
+    await unmount();
+  }
+}
 
 async function fill(path: string): Promise<void> {
   for (const size of [65_536, 4096]) {
