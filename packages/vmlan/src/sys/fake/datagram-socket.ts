@@ -69,7 +69,7 @@ export abstract class DatagramSocket extends InetSocket {
 
   connect(name: SocketName): number {
     if (name.kind === 'unspec') {
-      this.remote = undefined;
+      this.forgetRemote();
       return 0;
     }
     const to = this.destination(name);
@@ -82,13 +82,13 @@ export abstract class DatagramSocket extends InetSocket {
   /** Where to send, or -errno; the socket is bound after it. */
   protected target(to: SocketName | undefined): Endpoint | number {
     if ((this.#shut & 2) !== 0) return -c.EPIPE;
-    const endpoint = to === undefined ? (this.remote ?? -c.EDESTADDRREQ) : this.destination(to);
-    if (typeof endpoint === 'number') return endpoint;
-    if (this.network.sourceFor(endpoint.ip) === undefined) return -c.ENETUNREACH;
     if (this.localPort === 0) {
       const claimed = this.claim(this.localIp, 0);
       if (claimed < 0) return claimed === -c.EADDRINUSE ? -c.EAGAIN : claimed;
     }
+    const endpoint = to === undefined ? (this.remote ?? -c.EDESTADDRREQ) : this.destination(to);
+    if (typeof endpoint === 'number') return endpoint;
+    if (this.network.sourceFor(endpoint.ip) === undefined) return -c.ENETUNREACH;
     if (this.error !== 0) return -this.takeError();
     return endpoint;
   }

@@ -16,6 +16,8 @@ export abstract class InetSocket extends Socket implements PortUser {
   remote: Endpoint | undefined;
   /** The port was asked for, not picked by the kernel. */
   protected hasChosenPort = false;
+  /** The address of `bind`; connecting may choose another. */
+  #boundIp: Ip;
   readonly network: Network;
   abstract readonly sharesPort: boolean;
 
@@ -23,6 +25,7 @@ export abstract class InetSocket extends Socket implements PortUser {
     super(domain, type);
     this.network = network;
     this.localIp = domain === c.AF_INET ? ANY_V4 : ANY_V6;
+    this.#boundIp = this.localIp;
   }
 
   /** The table of this protocol's ports, filled with sockets like this one. */
@@ -37,7 +40,18 @@ export abstract class InetSocket extends Socket implements PortUser {
     if (this.localPort !== 0) return -c.EINVAL;
     if (!isAny(name.ip) && !this.network.isLocal(name.ip)) return -c.EADDRNOTAVAIL;
     if (name.port !== 0 && name.port < this.network.unprivilegedPortStart) return -c.EACCES;
-    return this.claim(name.ip, name.port);
+    const claimed = this.claim(name.ip, name.port);
+    if (claimed === 0) this.#boundIp = name.ip;
+    return claimed;
+  }
+
+  /** Takes back what connecting chose: the source address, and a port that nobody asked for (Linux __udp_disconnect). */
+  protected forgetRemote(): void {
+    this.remote = undefined;
+    this.localIp = this.#boundIp;
+    if (this.hasChosenPort || this.localPort === 0) return;
+    this.ports().remove(this);
+    this.localPort = 0;
   }
 
   protected claim(ip: Ip, wanted: number): number {

@@ -84,6 +84,24 @@ export const UDP_SCENARIOS: Readonly<Record<string, Scenario>> = {
     t.recv('a', 100);
   },
 
+  'udp: connected and disconnected, with a port of its own'(t) {
+    t.socket('x', AF_INET, SOCK_DGRAM);
+    t.bind('x', 'any4');
+    const port = t.port('x');
+    t.close('x');
+    t.socket('a', AF_INET, SOCK_DGRAM);
+    t.bind('a', 'any4', port);
+    t.localName('a');
+    t.connect('a', 'v4', 9);
+    t.localName('a');
+    t.disconnect('a');
+    t.localName('a');
+    t.socket('b', AF_INET, SOCK_DGRAM);
+    t.sendTo('b', 5, 'v4', port);
+    t.until('a', EPOLLIN);
+    t.recv('a', 10);
+  },
+
   'udp: port unreachable'(t) {
     udpPair(t);
     const port = t.port('b');
