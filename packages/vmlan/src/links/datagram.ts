@@ -3,8 +3,8 @@
  *
  * Zone: packet.  The peer is who sent last: a guest that comes back may bind another path.  vfkit's first datagram may be
  * the four bytes `VFKT`; it is swallowed.  A receiver whose queue is full answers EAGAIN and there is nothing to wait
- * for on an unconnected socket, so frames queue (framed as on a stream) and are tried again every RETRY_MS.  Nor does
- * the socket tell when the peer ends: `checkPeer` looks, from time to time.
+ * for on an unconnected socket, so frames queue (framed as on a stream) and are tried again after RETRY_MS, then ever
+ * more slowly.  Nor does the socket tell when the peer ends: `checkPeer` looks, from time to time.
  */
 import { type Counters, counter } from '../core/counters.ts';
 import type { Flushable, Poller, Source } from '../core/poller.ts';
@@ -19,6 +19,7 @@ import { sendPlain } from './offload.ts';
 import { type StreamBuffers, StreamQueue } from './stream-framing.ts';
 
 const RETRY_MS = 1;
+const RETRY_MAX_MS = 32;
 const HELLO = 0x56464b54; // "VFKT"
 const LENGTH_FIELD = 4;
 const DROP_NO_PEER = counter('drop_datagram_no_peer');
@@ -39,6 +40,7 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
   readonly #token: number;
   #up = false;
   #waiting = false;
+  #retryMs = RETRY_MS;
   #flushing = false;
 
   /** Takes over `fd`, bound and non-blocking. `peer.len` 0: the sender of the first datagram. */
@@ -101,9 +103,11 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
       const sent = this.#sys.sendto(this.#fd, at + LENGTH_FIELD, len, flags, this.#peer.off, this.#peer.len);
       if (sent === -C.EAGAIN || sent === -C.ENOBUFS) {
         this.#waiting = true;
-        this.#poller.wakeAt(this.#token, nowMs + RETRY_MS);
+        this.#poller.wakeAt(this.#token, nowMs + this.#retryMs);
+        this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS);
         return;
       }
+      this.#retryMs = RETRY_MS;
       if (sent === -C.EMSGSIZE) this.#counters.count(DROP_TOO_LONG);
       else if (sent < 0) return this.#goDown();
       this.#queue.consume(LENGTH_FIELD + len);

@@ -35,6 +35,8 @@ export const KEEP_ALIVE_TRIES = 9;
 export const TIME_WAIT_MS = 10_000;
 /** Conversations held in TIME_WAIT; beyond, the oldest is forgotten early (as Linux, tcp_max_tw_buckets). */
 export const MAX_TIME_WAIT = 8_192;
+/** A flow that waits for room on its link is tried again after 1 ms, then ever more slowly up to this. */
+export const STARVED_MAX = 64;
 /** Segments read from one socket before others get their turn. */
 export const PUMP_BUDGET = 16;
 /** Resets and challenge acknowledgements a second, all flows together (RFC 5961 §7). */

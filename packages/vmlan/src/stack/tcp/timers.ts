@@ -21,6 +21,7 @@ import type { TcpSegments } from './segments.ts';
 import type { TcpSender } from './sender.ts';
 
 const TIMED_OUT_FLOWS = counter('tcp_flows_timed_out');
+const SILENCE_LIMIT = KEEP_ALIVE_IDLE + KEEP_ALIVE_TRIES * KEEP_ALIVE_INTERVAL;
 
 /** How a timer ends a flow. */
 export interface TimerEvents {
@@ -81,10 +82,21 @@ export class TcpTimers {
   }
 
   #onEstablishedTimer(flow: TcpFlow, nowMs: number): void {
+    if (isStuck(flow)) return this.#onStuck(flow, nowMs);
     if (flow.has(PROBING)) return this.#onProbe(flow, nowMs);
     if (flow.unackedToGuest === flow.nextToGuest) return this.#onIdle(flow, nowMs);
     if (flow.retries >= MAX_RETRIES) return this.#giveUp(flow);
     this.#sender.onTimeout(flow, nowMs);
+  }
+
+  /**
+   * The guest's link takes nothing: a machine that is paused, or whose cable is pulled. Its silence says nothing about
+   * the conversation, so it is not given up before one that is idle would be.
+   */
+  #onStuck(flow: TcpFlow, nowMs: number): void {
+    if (nowMs - flow.lastHeardMs >= SILENCE_LIMIT) return this.#giveUp(flow);
+    flow.timerAtMs = nowMs + flow.rtoMs;
+    this.#flows.arm(flow);
   }
 
   #resendSyn(flow: TcpFlow, flags: number, nowMs: number): void {
@@ -111,7 +123,7 @@ export class TcpTimers {
   #onIdle(flow: TcpFlow, nowMs: number): void {
     if (flow.state !== ESTABLISHED) return;
     const silent = nowMs - flow.lastHeardMs;
-    if (silent >= KEEP_ALIVE_IDLE + KEEP_ALIVE_TRIES * KEEP_ALIVE_INTERVAL) return this.#giveUp(flow);
+    if (silent >= SILENCE_LIMIT) return this.#giveUp(flow);
     if (silent >= KEEP_ALIVE_IDLE) this.#sender.probe(flow);
     this.watchSilence(flow, nowMs);
   }
@@ -121,3 +133,6 @@ export class TcpTimers {
     this.#events.abort(flow);
   }
 }
+
+/** Not one segment fits the link. */
+const isStuck = (flow: TcpFlow): boolean => (flow.port?.room() ?? 0) < flow.mssToGuest;

@@ -39,7 +39,6 @@ import {
   PROBING,
   RESOLVING,
   SACK_OK,
-  STARVED,
   SYN_RECEIVED,
   SYN_SENT,
   type TcpFlow,
@@ -52,6 +51,7 @@ import { TcpReceiver, acceptable } from './receiver.ts';
 import type { ReceiveQueues } from './receive-queue.ts';
 import type { TcpSegments } from './segments.ts';
 import { TcpSender, initSender } from './sender.ts';
+import { StarvedFlows } from './starved.ts';
 import { TcpTimers } from './timers.ts';
 
 const ECONNREFUSED = 111;
@@ -84,7 +84,8 @@ export class TcpTranslator {
   readonly #fire: (id: number) => void;
   #dirty: TcpFlow[] = [];
   #again: TcpFlow[] = [];
-  #starved: TcpFlow[] = [];
+  readonly #starved = new StarvedFlows();
+  readonly #pump: (flow: TcpFlow, nowMs: number) => void;
   /** Flows in TIME_WAIT, oldest first; some may have ended since. */
   readonly #waiting: { flow: TcpFlow; untilMs: number }[] = [];
   #now: number;
@@ -119,11 +120,12 @@ export class TcpTranslator {
       onHostFailed: (flow: TcpFlow, errno: number) => this.#onHostFailed(flow, errno),
       onHostClosed: (flow: TcpFlow, errno: number) => this.onHostError(flow, errno, this.#now),
       again: (flow: TcpFlow) => void this.#again.push(flow),
-      starve: (flow: TcpFlow) => void this.#starved.push(flow),
+      starve: (flow: TcpFlow) => this.#starved.add(flow),
       arm: (flow: TcpFlow) => this.#flows.arm(flow),
       acknowledge: (flow: TcpFlow) => this.#markAck(flow),
     };
     this.#sender = new TcpSender(this.#segments, this.#host, events, this.#counters);
+    this.#pump = (flow, at) => this.#sender.pump(flow, at);
     this.#receiver = new TcpReceiver(parts.queues, this.#host, events, this.#counters);
     this.#timers = new TcpTimers(
       { flows: this.#flows, segments: this.#segments, sender: this.#sender, counters: this.#counters },
@@ -462,7 +464,7 @@ export class TcpTranslator {
       this.#again = [];
       for (const flow of again) this.#sender.pump(flow, nowMs);
     }
-    if (this.#starved.length > 0) this.#pumpStarved(nowMs);
+    this.#starved.poll(nowMs, this.#pump);
     this.#flows.poll(nowMs, this.#fire);
     this.flush();
   }
@@ -481,17 +483,8 @@ export class TcpTranslator {
   }
 
   pollAt(): number {
-    return this.#again.length > 0 || this.#starved.length > 0 ? this.#now + 1 : this.#flows.pollAt();
-  }
-
-  #pumpStarved(nowMs: number): void {
-    const starved = this.#starved;
-    this.#starved = [];
-    for (const flow of starved) {
-      if (!flow.has(STARVED)) continue;
-      flow.bits &= ~STARVED;
-      this.#sender.pump(flow, nowMs);
-    }
+    if (this.#again.length > 0) return this.#now + 1;
+    return Math.min(this.#flows.pollAt(), this.#starved.pollAt(this.#now));
   }
 
   // ---- opening and closing
