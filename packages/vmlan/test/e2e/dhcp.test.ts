@@ -167,6 +167,28 @@ describe('DHCP', { skip: why, concurrency: true }, () => {
     }
   });
 
+  test('the same guest has the same DHCPv6 address after restarts, which is the number it has by IPv4', async (t) => {
+    if (!needs(t, PROGRAM.dhclient6)) return;
+    await using own = await World.create({ config: CONFIG });
+    const leases = async (name: string, namespace: Namespace): Promise<[four: string, six: string]> => {
+      await namespace.waitForLinkLocal('eth0');
+      const { address: six } = await obtainLease(namespace, 'dhclient6', { device: 'eth0' });
+      const { address: four } = await obtainLease(namespace, 'udhcpc', { device: 'eth0' });
+      assert.equal(six.split('::')[1], Number(four.split('.')[3]).toString(16), name);
+      return [four, six];
+    };
+    // Not the first one, which would have the first address again without any memory.
+    const other = await own.namespaceGuest('other', { network: 'lab' });
+    const guest = await own.namespaceGuest('guest', { network: 'lab' });
+    await leases('other', other);
+    const before = await leases('guest', guest);
+    await own.api.call('stopNetwork', { params: { name: 'lab' } });
+    await own.api.call('startNetwork', { params: { name: 'lab' } });
+    await guest.waitForLink('eth0');
+    await guest.ip('link', 'set', 'eth0', 'up');
+    assert.deepEqual(await leases('guest', guest), before);
+  });
+
   test('the same guest has the same address after every restart', async () => {
     await using own = await World.create({ config: CONFIG });
     const attachAgain = (name: string): Promise<unknown> => attach(name, namespaces[name]!, 'lab', own);
