@@ -4,6 +4,7 @@
  * Zone: control.
  */
 import type { Scenario } from '../scenario.ts';
+import { allocation } from './allocation.ts';
 import { memory } from './memory.ts';
 import { namesAndLeases } from './names-and-leases.ts';
 import { scale } from './scale.ts';
@@ -27,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   scale,
   startUp,
   namesAndLeases,
+  allocation,
 ];
 
 /** Scenario 9 is the CPU of these. */
