@@ -9,9 +9,12 @@ import { type Forward, type ForwardContext, MAX_FORWARDS, TcpForward, UdpForward
 import type { GuestTarget } from '../nat/forwards.ts';
 import type { ListenAddress } from '../nat/forward-sockets.ts';
 import type { ReverseTarget } from '../nat/policy.ts';
+import { UNIX_PATH_MAX } from '../sys/sockaddr.ts';
 import { bindError } from './attachments.ts';
 import { describe, words } from './config.ts';
 import type { ForwardSnapshot, ForwardSpec, SocketAddress } from './control-messages.ts';
+
+type HostPort = Exclude<SocketAddress, { unix: string }>;
 
 interface Entry {
   readonly spec: ForwardSpec;
@@ -46,6 +49,7 @@ export class ForwardTable {
         hint: 'remove some first',
       });
     }
+    check(spec);
     if (spec.direction === 'reverse') {
       this.#entries.set(spec.id, { spec, forward: null });
       return this.#publishReverse();
@@ -92,17 +96,16 @@ export class ForwardTable {
 
   #open(spec: ForwardSpec): Forward {
     const address = listenAddress(spec.listen);
+    const target = this.#target(spec.target as HostPort);
     const { sockets } = this.#context;
     const fd = spec.protocol === 'tcp' ? sockets.openTcp(address) : sockets.openUdp(address);
     if (fd < 0) throw bindError(describe(spec.listen), -fd);
-    const target = this.#target(spec.target);
     return spec.protocol === 'tcp'
       ? new TcpForward(this.#context, fd, address, target)
       : new UdpForward(this.#context, fd, target);
   }
 
-  #target(target: SocketAddress): { find: () => GuestTarget | null; port: number } {
-    if ('unix' in target) throw new VmlanError('invalid', 'a guest is reached by port, not by unix socket');
+  #target(target: HostPort): { find: () => GuestTarget | null; port: number } {
     const literal = words(target.host);
     const find =
       literal === null
@@ -114,10 +117,10 @@ export class ForwardTable {
   #publishReverse(): void {
     const targets: ReverseTarget[] = [];
     for (const { spec } of this.#entries.values()) {
-      if (spec.direction !== 'reverse' || 'unix' in spec.listen) continue;
+      if (spec.direction !== 'reverse') continue;
       targets.push({
         protocol: spec.protocol,
-        gatewayPort: spec.listen.port,
+        gatewayPort: (spec.listen as HostPort).port,
         words: 'unix' in spec.target ? null : words(spec.target.host),
         port: 'unix' in spec.target ? 0 : spec.target.port,
         path: 'unix' in spec.target ? spec.target.unix : null,
@@ -133,9 +136,21 @@ function guestOf(spec: ForwardSpec): string | null {
   return spec.target.host;
 }
 
+/** Which sides may be unix sockets, and which names. Throws VmlanError. */
+function check({ protocol, direction, listen, target }: ForwardSpec): void {
+  const [host, guest] = direction === 'host' ? [listen, target] : [target, listen];
+  if ('unix' in guest) throw new VmlanError('invalid', 'a guest’s side is a port, not a unix socket');
+  if (!('unix' in host)) {
+    if (words(host.host) !== null) return;
+    throw new VmlanError('invalid', `"${host.host}" is not an IP address`, { hint: 'use 127.0.0.1' });
+  }
+  if (protocol === 'udp') throw new VmlanError('invalid', 'a forward of a unix socket is tcp, not udp');
+  const len = Buffer.byteLength(host.unix);
+  if (len <= UNIX_PATH_MAX) return;
+  throw new VmlanError('invalid', `${host.unix}: a socket path has at most ${UNIX_PATH_MAX} bytes, this one ${len}`);
+}
+
 function listenAddress(listen: SocketAddress): ListenAddress {
   if ('unix' in listen) return { words: null, port: 0, path: listen.unix };
-  const w = words(listen.host);
-  if (w === null) throw new VmlanError('invalid', `"${listen.host}" is not an IP address`, { hint: 'use 127.0.0.1' });
-  return { words: w, port: listen.port, path: null };
+  return { words: words(listen.host), port: listen.port, path: null };
 }

@@ -35,11 +35,7 @@ export class HostForwards implements ForwardSockets {
 
   openTcp(address: ListenAddress): number {
     const fd = this.#bind(address, C.SOCK_STREAM);
-    if (fd >= 0 && address.path !== null) {
-      this.#paths.set(fd, address.path);
-      chmodSync(address.path, MODE_OWNER_ONLY);
-    }
-    return fd;
+    return fd < 0 || address.path === null ? fd : this.#makePrivate(fd, address.path);
   }
 
   openUdp(address: ListenAddress): number {
@@ -141,19 +137,31 @@ export class HostForwards implements ForwardSockets {
   #bindOnce(address: ListenAddress, type: number, reuse: boolean): number {
     const { words, path, port } = address;
     const family = words === null ? C.AF_UNIX : isMapped(words) ? C.AF_INET : C.AF_INET6;
+    if (words === null) this.#addr.setUnix(path!);
+    else if (family === C.AF_INET) this.#addr.setIpv4(words[3]! >>> 0, port);
+    else this.#addr.setIpv6(words[0]! >>> 0, words[1]! >>> 0, words[2]! >>> 0, words[3]! >>> 0, port);
     const fd = this.#sys.socket(family, type | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
     if (fd < 0) return fd;
     this.#families[fd] = family;
     if (reuse) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
     if (family === C.AF_INET6) this.#sys.setsockopt(fd, C.IPPROTO_IPV6, C.IPV6_V6ONLY, isAny(words!) ? 0 : 1);
-    if (words === null) this.#addr.setUnix(path!);
-    else if (family === C.AF_INET) this.#addr.setIpv4(words[3]! >>> 0, port);
-    else this.#addr.setIpv6(words[0]! >>> 0, words[1]! >>> 0, words[2]! >>> 0, words[3]! >>> 0, port);
     const result = this.#sys.bind(fd, this.#addr.off, this.#addr.len);
     if (result >= 0 && reuse) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 0);
     if (result >= 0) return fd;
     this.#sys.close(fd);
     return result;
+  }
+
+  /** Takes the path's socket away from everybody else; its descriptor, or `-errno` and neither is left. */
+  #makePrivate(fd: number, path: string): number {
+    this.#paths.set(fd, path);
+    try {
+      chmodSync(path, MODE_OWNER_ONLY);
+      return fd;
+    } catch (error) {
+      this.close(fd);
+      return (error as NodeJS.ErrnoException).errno ?? -C.EACCES;
+    }
   }
 
   #muteUdp(fd: number): number {
