@@ -187,6 +187,15 @@ export class EngineBed implements AsyncDisposable {
     await guest.namespace.ip('link', 'del', 'eth0');
   }
 
+  /** The program at the other end of a stream guest's socket stands still, as a machine that is paused. */
+  pause({ nic }: BedGuest): void {
+    this.#streams.get(nic)?.signal('SIGSTOP');
+  }
+
+  resume({ nic }: BedGuest): void {
+    this.#streams.get(nic)?.signal('SIGCONT');
+  }
+
   /** A path in the bed's own folder. */
   path(name: string): string {
     return join(this.#folder, name);

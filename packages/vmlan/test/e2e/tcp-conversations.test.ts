@@ -8,13 +8,15 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../support/deadline.ts';
+import { LONG } from '../support/needs.ts';
 import { INTERNET } from '../support/netns.ts';
 import { knownDigest } from '../support/peer-stream.ts';
 import { client, clientArgv, type Peers, serve } from '../support/peers.ts';
 import { type BedGuest, EngineBed, ready, root } from './engine-bed.ts';
 
-const PAUSE_MS = process.env['VMLAN_LONG'] === '1' ? 60_000 : 5000;
+const PAUSE_MS = LONG ? 60_000 : 5000;
 const PAUSED_BYTES = 64 << 20; // far more than all buffers on the way
 /** What a process may grow by that has seen much traffic: its heap, not the data that waits. */
 const GROWTH_BYTES = 24 << 20;
@@ -141,6 +143,27 @@ for (const kind of ['tap', 'stream'] as const) {
         return performance.now() >= end;
       });
       return most;
+    }
+
+    if (kind === 'stream') {
+      test('a machine that is paused goes on where it was, and costs nothing meanwhile', async (t) => {
+        if (!ready(t)) return;
+        const transfers = Promise.all([
+          client(guest.namespace, 'download', at(PORT.source)),
+          client(guest.namespace, 'upload', { ...at(PORT.sink), bytes: PAUSED_BYTES }),
+        ]);
+        const started = await bed.counter('tcp_bytes_to_guest');
+        const moving = async (): Promise<boolean> => (await bed.counter('tcp_bytes_to_guest')) > started + (1 << 20);
+        await until('data under way', 10_000, moving);
+        bed.pause(guest);
+        await delay(1000);
+        const turns = await bed.counter('loop_turns');
+        await delay(2000);
+        assert.ok((await bed.counter('loop_turns')) - turns < 400);
+        bed.resume(guest);
+        const expected = knownDigest(PAUSED_BYTES).sha256;
+        for (const { sha256 } of await transfers) assert.equal(sha256, expected);
+      });
     }
 
     test('a guest that is gone without a word: its flows end, the servers hear of it', async (t) => {

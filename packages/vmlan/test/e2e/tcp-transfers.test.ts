@@ -8,12 +8,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { LONG } from '../support/needs.ts';
 import { INTERNET } from '../support/netns.ts';
 import { knownDigest } from '../support/peer-stream.ts';
 import { client, type Peers, serve } from '../support/peers.ts';
 import { type BedGuest, EngineBed, ready, root } from './engine-bed.ts';
 
-const LONG = process.env['VMLAN_LONG'] === '1';
 /** 1460 is the MSS of MTU 1500; 65 535 the longest IP packet. */
 const SIZES = [0, 1, 1459, 1460, 1461, 65_535, 65_536, 1 << 20, 64 << 20, ...(LONG ? [1 << 30] : [])];
 const SINK = 9100;
