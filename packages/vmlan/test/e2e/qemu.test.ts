@@ -167,6 +167,7 @@ describe('machines under QEMU', { skip: missing('dnsmasq', 'ip', QEMU) }, () => 
     const bytes = (LONG ? 1024 : 64) * MIB;
     const { lab } = world;
     const guest = await world.namespaceGuest('frank', { network: 'lab', configure: true });
+    await guest.waitForDefaultRoute(6); // comes with a router advertisement
     await using ends = await serve(lab.internet, [
       { kind: 'source', bytes, port: 0 },
       { kind: 'sink', port: 0 },

@@ -154,6 +154,13 @@ export class Namespace {
     });
   }
 
+  /** A default route of the family. */
+  waitForDefaultRoute(family: 4 | 6, timeoutMs = 10_000): Promise<true> {
+    return until(`a default route over IPv${family} in ${this.name}`, timeoutMs, async () => {
+      return (await this.ip(`-${family}`, 'route', 'show', 'default')).trim() !== '';
+    });
+  }
+
   waitForLink(device: string, timeoutMs = 10_000): Promise<true> {
     return until(`${device} in ${this.name}`, timeoutMs, async () => {
       const { code } = await run(['ip', '-n', this.name, 'link', 'show', 'dev', device]);
