@@ -100,9 +100,12 @@ export class Rounds<B extends AsyncDisposable> {
   }
 
   async #attempt<T>(contender: string, what: string, action: () => Promise<T>): Promise<T | null> {
+    const { signal } = this.#options;
+    signal.throwIfAborted();
     try {
       return await action();
     } catch (error) {
+      signal.throwIfAborted(); // what it met is that its processes were ended
       const message = messageOf(error);
       this.#failures.push({ contender, what, message });
       this.#options.progress(`${contender} failed: ${what}: ${message}`);

@@ -4,17 +4,20 @@
  *
  * Zone: control.
  */
+import { endProcesses } from '../packages/vmlan/test/support/process.ts';
 import { observeConditions } from './conditions.ts';
 import { installMissing } from './install.ts';
 import { lock } from './lock.ts';
 import { parseOptions, USAGE, type BenchOptions } from './options.ts';
 import { markdown } from './report/markdown.ts';
 import { writeReport } from './report/write.ts';
-import { isOurs, type BenchResult, type ScenarioResult } from './results.ts';
-import type { Scenario } from './scenario.ts';
+import { isOurs, OURS, type BenchResult, type ScenarioResult } from './results.ts';
+import type { RunOptions, Scenario } from './scenario.ts';
 import { SCENARIOS, selected } from './scenarios/all.ts';
 
 const NOISY = 0.1; // of all cores, used by others
+
+const INTERRUPTED = 130;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -28,7 +31,28 @@ function faults({ name, failures, verified }: ScenarioResult): string[] {
   ];
 }
 
-async function runAll(scenarios: readonly Scenario[], options: BenchOptions): Promise<BenchResult> {
+/** A scenario that breaks off by itself is a failure of ours, and no reason to lose the others. */
+async function attempt(scenario: Scenario, options: RunOptions): Promise<ScenarioResult> {
+  try {
+    return await scenario.run(options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    const { id, name, title } = scenario;
+    const failure = {
+      contender: OURS,
+      what: 'scenario',
+      message: error instanceof Error ? error.message : String(error),
+    };
+    const nothing = { tests: [], contenders: [], samples: [], skipped: [], verified: [], series: [], goals: [] };
+    return { id, name, title, conditions: 'It broke off.', ...nothing, failures: [failure] };
+  }
+}
+
+async function runAll(
+  scenarios: readonly Scenario[],
+  options: BenchOptions,
+  signal: AbortSignal,
+): Promise<BenchResult> {
   const conditions = await observeConditions(options);
   if (conditions.foreignLoad > NOISY) {
     say(`others use ${Math.round(conditions.foreignLoad * 100)} % of this machine: the figures will not mean much`);
@@ -36,13 +60,27 @@ async function runAll(scenarios: readonly Scenario[], options: BenchOptions): Pr
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     say(`\n${scenario.id}. ${scenario.title}`);
-    const result = await scenario.run({ ...options, progress: (line) => say(`   ${line}`) });
+    const result = await attempt(scenario, { ...options, signal, progress: (line) => say(`   ${line}`) });
     for (const { what, why } of result.skipped) say(`   skipped: ${what}: ${why}`);
     results.push(result);
     // After each, so that a run that is cut off leaves what it had.
     await writeReport(options.out, { conditions, scenarios: results });
   }
   return { conditions, scenarios: results };
+}
+
+/** The first signal ends all processes and lets namespaces and folders be cleaned up, the second ends us at once. */
+function stopOnSignals(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(INTERRUPTED);
+      say('\nstopping …');
+      stop.abort(new Error('stopped by a signal'));
+      endProcesses();
+    });
+  }
+  return stop.signal;
 }
 
 async function main(): Promise<void> {
@@ -55,7 +93,7 @@ async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('the bench needs root: it makes network namespaces');
   await lock();
   if (options.install) installMissing();
-  const result = await runAll(scenarios, options);
+  const result = await runAll(scenarios, options, stopOnSignals());
   process.stdout.write(`\n${markdown(result)}`);
   say(`\nreport: ${options.out}/report.md`);
   const found = result.scenarios.flatMap(faults);

@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly quick: boolean;
   readonly servers: Servers;
   readonly progress: (line: string) => void;
+  /** The user wants to stop. */
+  readonly signal: AbortSignal;
 }
 
 export interface Scenario {

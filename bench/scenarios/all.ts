@@ -7,6 +7,7 @@ import type { Scenario } from '../scenario.ts';
 import { allocation } from './allocation.ts';
 import { memory } from './memory.ts';
 import { namesAndLeases } from './names-and-leases.ts';
+import { realGuest } from './real-guest.ts';
 import { scale } from './scale.ts';
 import { startUp } from './start-up.ts';
 import { stream } from './stream.ts';
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   startUp,
   namesAndLeases,
   allocation,
+  realGuest,
 ];
 
 /** Scenario 9 is the CPU of these. */
