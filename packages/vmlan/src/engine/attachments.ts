@@ -18,7 +18,7 @@ import { StreamLink } from '../links/stream.ts';
 import { TapLink } from '../links/tap.ts';
 import type { LinkOutput, Port } from '../switching/port.ts';
 import * as C from '../sys/constants.ts';
-import { SockAddr } from '../sys/sockaddr.ts';
+import { SockAddr, UNIX_PATH_MAX } from '../sys/sockaddr.ts';
 import type { Sys } from '../sys/sys.ts';
 import { describe, words } from './config.ts';
 import type { LinkSpec, SocketAddress } from './control-messages.ts';
@@ -41,6 +41,12 @@ interface Closable {
   close(): void;
 }
 
+/** A link's side towards its port. */
+interface PortInput extends LinkInput {
+  /** The network has no port left for it. */
+  readonly isRefused: boolean;
+}
+
 /** A link whose far end is there, and what stands between it and its port. */
 interface LiveLink {
   readonly port: Port;
@@ -59,6 +65,8 @@ export class Attachments {
   readonly #datagramLinks = new Set<DatagramLink>();
   readonly #live = new Set<LiveLink>();
   #faultBuffers: FaultBuffers | null = null;
+  /** Addresses that no link needs any more: the arena frees nothing, and links come and go for months. */
+  readonly #spareAddresses: SockAddr[] = [];
 
   constructor(sys: Sys, loop: EventLoop, buffers: StreamBuffers, counters: Counters, ports: PortKeeper) {
     this.#sys = sys;
@@ -131,9 +139,13 @@ export class Attachments {
   }
 
   /** Link input that gives each up-time of a link a port of its own. */
-  #input(nic: string | null, host: readonly string[] | null, onDown: (link: LinkOutput) => void): LinkInput {
+  #input(nic: string | null, host: readonly string[] | null, onDown: (link: LinkOutput) => void): PortInput {
     let live: LiveLink | null = null;
+    let isRefused = false;
     return {
+      get isRefused() {
+        return isRefused;
+      },
       onFrame: (off, len, nowMs) => {
         if (live === null) return;
         if (live.faults === null) this.#ports.onFrame(live.port, off, len, nowMs);
@@ -141,6 +153,7 @@ export class Attachments {
       },
       onUp: (link) => {
         const port = this.#ports.addPort(link, nic, host !== null, host ?? []);
+        isRefused = port === null;
         if (port === null) return;
         live = { port, link, faults: null };
         this.#live.add(live);
@@ -160,7 +173,7 @@ export class Attachments {
   #listen(address: SocketAddress, nic: string | null, parts: Set<Closable>): void {
     const fd = this.#bind(address, C.SOCK_STREAM);
     const result = this.#sys.listen(fd, BACKLOG);
-    if (result < 0) throw this.#failed(fd, address, result);
+    if (result < 0) throw this.#unbound(fd, address, bindError(describe(address), -result));
     // A guest of its own socket has one NIC: who connects last is it (a VM that was killed may still look connected).
     let current: StreamLink | null = null;
     const listener = new Listener(this.#sys, this.#loop, fd, (connection) => {
@@ -180,7 +193,12 @@ export class Attachments {
     const connector = new Connector(this.#sys, this.#loop, target, this.#loop.now, (fd) => {
       this.#stream(fd, nic, parts, () => connector.onLost(this.#loop.now));
     });
-    parts.add(connector);
+    parts.add({
+      close: () => {
+        connector.close();
+        this.#spareAddresses.push(target);
+      },
+    });
   }
 
   #stream(fd: number, nic: string | null, parts: Set<Closable>, onLost: () => void): StreamLink {
@@ -191,6 +209,7 @@ export class Attachments {
     });
     const link = new StreamLink(this.#sys, this.#loop, fd, input, this.#buffers, this.#counters);
     parts.add(link);
+    if (input.isRefused) link.close(); // whoever connects again may find a place
     return link;
   }
 
@@ -199,12 +218,12 @@ export class Attachments {
   }
 
   #datagram(path: string, peer: string | null, nic: string | null, parts: Set<Closable>): void {
-    const address = { unix: path };
-    const fd = this.#bind(address, C.SOCK_DGRAM);
+    if (peer !== null) checkPath(peer);
+    const fd = this.#bind({ unix: path }, C.SOCK_DGRAM);
     this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_SNDBUF, DATAGRAM_BUFFER);
     this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUF, DATAGRAM_BUFFER);
-    const to = peer === null ? new SockAddr(this.#sys.arena) : this.#address({ unix: peer });
-    const from = new SockAddr(this.#sys.arena);
+    const to = peer === null ? this.#takeAddress() : this.#address({ unix: peer });
+    const from = this.#takeAddress();
     const input = this.#input(nic, null, () => {});
     const link = new DatagramLink(this.#sys, this.#loop, fd, to, from, input, this.#buffers, this.#counters);
     this.#datagramLinks.add(link);
@@ -212,6 +231,7 @@ export class Attachments {
       close: () => {
         this.#datagramLinks.delete(link);
         link.close();
+        this.#spareAddresses.push(to, from);
         rmSync(path, { force: true });
       },
     });
@@ -223,30 +243,61 @@ export class Attachments {
   }
 
   #address(address: SocketAddress): SockAddr {
-    const result = new SockAddr(this.#sys.arena);
-    if ('unix' in address) return result.setUnix(address.unix);
+    if ('unix' in address) {
+      checkPath(address.unix);
+      return this.#takeAddress().setUnix(address.unix);
+    }
     const w = words(address.host);
     if (w === null) throw new VmlanError('invalid', `"${address.host}" is not an IP address`);
+    const result = this.#takeAddress();
     if (w[2] === 0xffff && w[0] === 0 && w[1] === 0) return result.setIpv4(w[3]! >>> 0, address.port);
     return result.setIpv6(w[0]! >>> 0, w[1]! >>> 0, w[2]! >>> 0, w[3]! >>> 0, address.port);
   }
 
+  #takeAddress(): SockAddr {
+    const address = this.#spareAddresses.pop() ?? new SockAddr(this.#sys.arena);
+    address.len = 0;
+    return address;
+  }
+
   #bind(address: SocketAddress, type: number): number {
     const target = this.#address(address);
+    this.#spareAddresses.push(target); // used up before anybody else takes it
     const flags = (type === C.SOCK_STREAM ? STREAM_FLAGS : C.SOCK_DGRAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC) | 0;
     const fd = this.#sys.socket(target.family, flags, 0);
-    if (fd < 0) throw this.#failed(-1, address, fd);
+    if (fd < 0) throw bindError(describe(address), -fd);
     if (!('unix' in address)) this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
     const result = this.#sys.bind(fd, target.off, target.len);
-    if (result < 0) throw this.#failed(fd, address, result);
-    if ('unix' in address) chmodSync(address.unix, SOCKET_MODE);
+    if (result < 0) {
+      this.#sys.close(fd);
+      throw bindError(describe(address), -result);
+    }
+    if ('unix' in address) this.#makePrivate(fd, address.unix);
     return fd;
   }
 
-  #failed(fd: number, address: SocketAddress, result: number): VmlanError {
-    if (fd >= 0) this.#sys.close(fd);
-    return bindError(describe(address), -result);
+  #makePrivate(fd: number, path: string): void {
+    try {
+      chmodSync(path, SOCKET_MODE);
+    } catch (cause) {
+      const error = new VmlanError('unavailable', `cannot make ${path} private to its owner`, { cause });
+      throw this.#unbound(fd, { unix: path }, error);
+    }
   }
+
+  /** Takes back what was bound, and gives the error. */
+  #unbound(fd: number, address: SocketAddress, error: VmlanError): VmlanError {
+    this.#sys.close(fd);
+    if ('unix' in address) rmSync(address.unix, { force: true });
+    return error;
+  }
+}
+
+/** Throws VmlanError when no socket can have this path. */
+export function checkPath(path: string): void {
+  const len = Buffer.byteLength(path);
+  if (len <= UNIX_PATH_MAX) return;
+  throw new VmlanError('invalid', `${path}: a socket path has at most ${UNIX_PATH_MAX} bytes, this one ${len}`);
 }
 
 /** The error for an address that could not be bound. */

@@ -9,8 +9,7 @@ import { type Forward, type ForwardContext, MAX_FORWARDS, TcpForward, UdpForward
 import type { GuestTarget } from '../nat/forwards.ts';
 import type { ListenAddress } from '../nat/forward-sockets.ts';
 import type { ReverseTarget } from '../nat/policy.ts';
-import { UNIX_PATH_MAX } from '../sys/sockaddr.ts';
-import { bindError } from './attachments.ts';
+import { bindError, checkPath } from './attachments.ts';
 import { describe, words } from './config.ts';
 import type { ForwardSnapshot, ForwardSpec, SocketAddress } from './control-messages.ts';
 
@@ -145,9 +144,7 @@ function check({ protocol, direction, listen, target }: ForwardSpec): void {
     throw new VmlanError('invalid', `"${host.host}" is not an IP address`, { hint: 'use 127.0.0.1' });
   }
   if (protocol === 'udp') throw new VmlanError('invalid', 'a forward of a unix socket is tcp, not udp');
-  const len = Buffer.byteLength(host.unix);
-  if (len <= UNIX_PATH_MAX) return;
-  throw new VmlanError('invalid', `${host.unix}: a socket path has at most ${UNIX_PATH_MAX} bytes, this one ${len}`);
+  checkPath(host.unix);
 }
 
 function listenAddress(listen: SocketAddress): ListenAddress {
