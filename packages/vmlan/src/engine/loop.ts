@@ -86,6 +86,16 @@ export class EventLoop implements Poller {
     this.#wakes.set(token, atMs);
   }
 
+  /** Sends what waits for the end of the turn. What a flush makes ready to flush waits for the next turn. */
+  flush(nowMs: number): void {
+    if (this.#flushes.length === 0) return;
+    const batch = this.#flushes;
+    this.#flushes = this.#flushing;
+    for (const target of batch) target.flush(nowMs);
+    batch.length = 0;
+    this.#flushing = batch;
+  }
+
   /** Waits for events (at most `maxWaitMs`), handles them, then everything else that is due. */
   turn(turns: Turns, maxWaitMs: number): void {
     const n = this.#sys.epollWait(this.#epoll, EVENTS_PER_TURN, this.#timeout(turns, maxWaitMs));
@@ -98,7 +108,7 @@ export class EventLoop implements Poller {
     }
     if (this.#wakes.size > 0) this.#wake(now);
     turns.poll(now);
-    this.#flush(now);
+    this.flush(now);
   }
 
   close(): void {
@@ -119,16 +129,6 @@ export class EventLoop implements Poller {
       this.#wakes.delete(token);
       if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(0, now);
     }
-  }
-
-  /** What a flush makes ready to flush waits for the next turn. */
-  #flush(now: number): void {
-    if (this.#flushes.length === 0) return;
-    const batch = this.#flushes;
-    this.#flushes = this.#flushing;
-    for (const target of batch) target.flush(now);
-    batch.length = 0;
-    this.#flushing = batch;
   }
 
   #isCurrent(token: number): boolean {

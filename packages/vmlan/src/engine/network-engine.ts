@@ -339,6 +339,7 @@ export class NetworkEngine {
 
   #stop(): void {
     this.#segments.stop();
+    this.loop.flush(this.loop.now); // the last word, while links are still there
     this.#forwards.closeAll();
     this.#attachments.closeAll();
     this.#journal.flush();
