@@ -46,15 +46,15 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
   const listeners: ((message: FromEngine) => void)[] = [];
   let nextId = 1;
   let stopping = false;
+  let hasEnded = false;
 
   const ended = new Promise<Error | null>((resolve) => {
     let failure: Error | null = null;
     worker.on('error', (error) => (failure = error));
     worker.on('exit', (code) => {
       const why = failure ?? (stopping ? null : new Error(`engine thread ended with code ${code}`));
-      for (const { reject } of waiting.values()) {
-        reject(new VmlanError('unavailable', 'the network is not running', { cause: why }));
-      }
+      hasEnded = true;
+      for (const { reject } of waiting.values()) reject(notRunning(why));
       waiting.clear();
       port1.close();
       resolve(why);
@@ -62,11 +62,13 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
   });
 
   const post = (message: ToEngine): void => {
+    if (hasEnded) return;
     port1.postMessage(message);
     writeSync(new Int32Array(wake)[0]!, ONE);
   };
   const request = (message: EngineRequest): Promise<unknown> =>
     new Promise((resolve, reject) => {
+      if (hasEnded) return reject(notRunning(null));
       const id = nextId++;
       waiting.set(id, { resolve, reject });
       post({ ...message, id });
@@ -89,12 +91,15 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
     on: (listener) => void listeners.push(listener),
     stop: async () => {
       stopping = true;
-      await request({ type: 'stop' });
+      if (!hasEnded) await request({ type: 'stop' });
       await ended;
     },
     ended,
   };
 }
+
+const notRunning = (cause: Error | null): VmlanError =>
+  new VmlanError('unavailable', 'the network is not running', { cause: cause ?? undefined });
 
 function settle(waiting: Map<number, Waiting>, message: Extract<FromEngine, { type: 'done' }>): void {
   const entry = waiting.get(message.id);
