@@ -168,6 +168,21 @@ describe('a time-out', () => {
   });
 });
 
+test('a guest that shuts its window over what is under way, and answers, is waited for', () => {
+  const made = underWay(2);
+  const { guest, translator } = made;
+  for (let minute = 0; minute < 60; minute++) {
+    guest.sends(ack({ ack: 1, window: 0 }));
+    made.passes(60_000);
+    guest.inbox.length = 0;
+  }
+  assert.equal(translator.size, 1);
+  guest.sends(ack({ ack: 1, window: 1024 }));
+  assert.deepEqual(again(made), [0, 1]);
+  made.passes(600_000); // and when it answers no more, it is given up as any other
+  assert.equal(translator.size, 0);
+});
+
 describe('in recovery', () => {
   test('what the guest holds behind a hole makes place for new data', () => {
     const made = measured(65_535); // 8 MiB

@@ -154,6 +154,13 @@ export class TcpRecovery {
     flow.burstToGuest = 2 * flow.mssToGuest;
   }
 
+  /** The time-outs behind us were of a shut window, not of a path that loses. */
+  onReopened(flow: TcpFlow): void {
+    flow.retries = 0;
+    flow.rtoMs = flow.srttMs > 0 ? timeoutOf(flow) : RTO_INITIAL;
+    flow.resentSeq = flow.unackedToGuest;
+  }
+
   /** Sends up to `want` sequence numbers from `seq` again; returns how many. The peek offset is put back behind. */
   #resend(flow: TcpFlow, seq: number, want: number): number {
     const end = dataEnd(flow);

@@ -128,6 +128,14 @@ export class TcpSender {
     this.pump(flow, nowMs);
   }
 
+  /** The guest has room again for what was sent in vain while its window was shut. */
+  onReopened(flow: TcpFlow, nowMs: number): void {
+    this.#recovery.onReopened(flow);
+    flow.timerAtMs = nowMs + flow.rtoMs;
+    this.#events.arm(flow);
+    this.pump(flow, nowMs);
+  }
+
   /** Asks for a window update without sending data: the guest answers any segment it has seen (RFC 9293 §3.8.6.1). */
   probe(flow: TcpFlow): void {
     this.#segments.sendControl(flow, (flow.unackedToGuest - 1) | 0, tcp.ACK);

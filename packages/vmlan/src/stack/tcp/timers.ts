@@ -16,6 +16,7 @@ import {
   MAX_RETRIES,
   MAX_SYN_RETRIES,
   PROBE_MAX,
+  RTO_MAX,
 } from './limits.ts';
 import type { TcpSegments } from './segments.ts';
 import type { TcpSender } from './sender.ts';
@@ -66,8 +67,12 @@ export class TcpTimers {
     }
   }
 
-  /** The window is open again: no more probes. */
-  stopProbing(flow: TcpFlow, nowMs: number): void {
+  /** The window is open again: no more probes; what the guest had no room for goes again at once. */
+  onReopened(flow: TcpFlow, nowMs: number): void {
+    if (!flow.has(PROBING)) {
+      if (flow.retries > 0 && flow.unackedToGuest !== flow.nextToGuest) this.#sender.onReopened(flow, nowMs);
+      return;
+    }
     flow.bits &= ~PROBING;
     flow.timerAtMs = 0;
     flow.retries = 0;
@@ -85,7 +90,7 @@ export class TcpTimers {
     if (isStuck(flow)) return this.#onStuck(flow, nowMs);
     if (flow.has(PROBING)) return this.#onProbe(flow, nowMs);
     if (flow.unackedToGuest === flow.nextToGuest) return this.#onIdle(flow, nowMs);
-    if (flow.retries >= MAX_RETRIES) return this.#giveUp(flow);
+    if (flow.retries >= MAX_RETRIES && !answersShut(flow, nowMs)) return this.#giveUp(flow);
     this.#sender.onTimeout(flow, nowMs);
   }
 
@@ -110,8 +115,7 @@ export class TcpTimers {
   }
 
   #onProbe(flow: TcpFlow, nowMs: number): void {
-    // A guest that keeps its window shut but answers may do so for ever.
-    if (flow.retries >= MAX_RETRIES && nowMs - flow.lastHeardMs > 2 * PROBE_MAX) return this.#giveUp(flow);
+    if (flow.retries >= MAX_RETRIES && !answersShut(flow, nowMs)) return this.#giveUp(flow);
     flow.retries++;
     this.#sender.probe(flow);
     const wait = Math.min(flow.rtoMs * 2 ** Math.min(flow.retries, 16), PROBE_MAX);
@@ -133,6 +137,13 @@ export class TcpTimers {
     this.#events.abort(flow);
   }
 }
+
+/**
+ * A guest that keeps its window shut but answers may do so for ever (RFC 9293 §3.8.6.1), also when it took back the room
+ * for what is under way.
+ */
+const answersShut = (flow: TcpFlow, nowMs: number): boolean =>
+  flow.windowToGuest === 0 && nowMs - flow.lastHeardMs <= 2 * RTO_MAX;
 
 /** Not one segment fits the link. */
 const isStuck = (flow: TcpFlow): boolean => (flow.port?.room() ?? 0) < flow.mssToGuest;

@@ -36,7 +36,6 @@ import {
   HOST_READABLE,
   HOST_RESET,
   HOST_SHUT,
-  PROBING,
   RESOLVING,
   SACK_OK,
   SYN_RECEIVED,
@@ -303,6 +302,7 @@ export class TcpTranslator {
       return false;
     }
     const window = tcp.window(v, l4) << flow.shiftToGuest;
+    const wasShut = flow.windowToGuest === 0;
     let sacked = false;
     if (header > tcp.MIN_HEADER_LEN && flow.has(SACK_OK) && tcp.parseOptions(v, l4)) sacked = this.#onSack(flow, ack);
     if (before(flow.unackedToGuest, ack)) {
@@ -314,7 +314,7 @@ export class TcpTranslator {
       this.#updateWindow(flow, seq, ack, window);
       if (duplicate || sacked) this.#sender.onDuplicateAck(flow, nowMs);
     }
-    if (flow.has(PROBING) && flow.windowToGuest > 0) this.#timers.stopProbing(flow, nowMs);
+    if (wasShut && flow.windowToGuest > 0) this.#timers.onReopened(flow, nowMs);
     return flow.state === ESTABLISHED;
   }
 
