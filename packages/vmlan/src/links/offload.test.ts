@@ -308,9 +308,24 @@ describe('UDP segmentation', () => {
     assert.equal(bench.sends(frameOf(4, udpOf(5, 6)), needs(4, 1000)), false);
     assert.equal(bench.sends(frameOf(4, udpOf(5, 6, stream(10))), needs(4, 0)), false);
     assert.equal(bench.sends(frameOf(4, tcpOf({ flags: 0 }, stream(10))), needs(4, 5)), false);
+    assert.equal(bench.sends(frameOf(4, udpOf(5, 6, stream(129))), needs(4, 1)), false, 'more than any kernel makes');
     bench.take = 0;
     assert.equal(bench.sends(frameOf(4, udpOf(5, 6, stream(10))), needs(4, 5)), false);
     assert.deepEqual(bench.plain, []);
+  });
+
+  test('bytes behind the IP packet are no datagram', () => {
+    for (const family of [4, 6] as const) {
+      const bench = new Bench();
+      const frame = frameOf(family, udpOf(5, 6, stream(10)));
+      const padded = new Uint8Array(frame.length + 20);
+      padded.set(frame);
+      assert.equal(bench.sends(padded, needs(family, 5)), true);
+      assert.deepEqual(
+        bench.plain.map((plain) => plain.length),
+        [frame.length - 5, frame.length - 5],
+      );
+    }
   });
 });
 

@@ -6,23 +6,18 @@
  * Linux does it (Documentation/networking/segmentation-offloads.rst).  The header of a guest's frame is a guest's word:
  * whatever it says, nothing is written beyond what was reserved, and a frame becomes at most MAX_SEGMENTS.
  */
-import { fold, pseudo4, pseudo6, sum } from '../wire/checksum.ts';
-import * as ethernet from '../wire/ethernet.ts';
+import { fold, sum } from '../wire/checksum.ts';
 import * as ipv4 from '../wire/ipv4.ts';
-import * as ipv6 from '../wire/ipv6.ts';
-import { $upper } from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
+import { type FrameSink, patchIp, transportStart } from './cut-headers.ts';
+import { sendUdpSegments } from './udp-cut.ts';
+
+export type { FrameSink };
 
 /** The longest packet in segments of the smallest MSS that Linux takes, 48 bytes. */
 const MAX_SEGMENTS = 1366;
-
-/** Space for plain frames: `reserve` returns an arena offset or -1, `commit` sends what was written there. */
-export interface FrameSink {
-  reserve(len: number): number;
-  commit(len: number): void;
-}
 
 /** Sends the frame as one or more plain frames; false when a part did not fit or cannot be cut. */
 export function sendPlain(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
@@ -53,19 +48,6 @@ export function complete(v: DataView, off: number, len: number, start: number, o
   v.setUint16(off + start + offset, value === 0 && offset === udp.CHECKSUM_OFFSET ? 0xffff : value);
 }
 
-/** Offset from the frame's start of the header of `protocol`; 0 when there is none to cut by. */
-function transportStart(v: DataView, off: number, len: number, protocol: number): number {
-  const l3 = off + ethernet.HEADER_LEN;
-  const avail = len - ethernet.HEADER_LEN;
-  const type = ethernet.etherType(v, off);
-  if (type === ethernet.TYPE_IPV4) {
-    if (ipv4.check(v, l3, avail) !== 0 || ipv4.isFragment(v, l3) || ipv4.protocol(v, l3) !== protocol) return 0;
-    return ethernet.HEADER_LEN + ipv4.headerLen(v, l3);
-  }
-  if (type !== ethernet.TYPE_IPV6 || ipv6.check(v, l3, avail) !== 0 || ipv6.upper(v, l3) !== 0) return 0;
-  return $upper.isFragment || $upper.protocol !== protocol ? 0 : $upper.offset - off;
-}
-
 function sendTcpSegments(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
   const start = transportStart(v, off, len, ipv4.PROTO_TCP);
   if (start === 0 || tcp.check(v, off + start, len - start, tcp.UNVERIFIED) !== 0) return false;
@@ -94,49 +76,4 @@ function sendTcpSegments(v: DataView, u8: Uint8Array, off: number, len: number, 
   return true;
 }
 
-function sendUdpSegments(v: DataView, u8: Uint8Array, off: number, len: number, sink: FrameSink): boolean {
-  const start = transportStart(v, off, len, ipv4.PROTO_UDP);
-  const headers = start + udp.HEADER_LEN;
-  const size = vnetHdr.gsoSize(v, off - vnetHdr.LEN);
-  if (start === 0 || !isCuttable(len - headers, size)) return false;
-  for (let done = headers, index = 0; done < len; index++) {
-    const part = Math.min(size, len - done);
-    const to = sink.reserve(headers + part);
-    if (to < 0) return false;
-    u8.copyWithin(to, off, off + headers);
-    u8.copyWithin(to + headers, off + done, off + done + part);
-    v.setUint16(to + start + 4, udp.HEADER_LEN + part);
-    const pseudo = patchIp(v, to, start, udp.HEADER_LEN + part, index, ipv4.PROTO_UDP);
-    udp.setChecksum(v, to + start, pseudo);
-    sink.commit(headers + part);
-    done += part;
-  }
-  return true;
-}
-
 const isCuttable = (bytes: number, size: number): boolean => bytes > 0 && bytes <= size * MAX_SEGMENTS;
-
-/** Length, identification and header checksum of a cut frame; returns its pseudo header sum with length zero. */
-function patchIp(v: DataView, frame: number, start: number, l4Len: number, index: number, proto: number): number {
-  const ip = frame + ethernet.HEADER_LEN;
-  const headerLen = start - ethernet.HEADER_LEN;
-  if (ethernet.etherType(v, frame) === ethernet.TYPE_IPV4) {
-    ipv4.setTotalLen(v, ip, headerLen + l4Len);
-    ipv4.setId(v, ip, (ipv4.id(v, ip) + index) & 0xffff);
-    ipv4.setChecksum(v, ip);
-    return pseudo4(ipv4.src(v, ip), ipv4.dst(v, ip), proto, 0);
-  }
-  ipv6.setPayloadLen(v, ip, headerLen - ipv6.HEADER_LEN + l4Len);
-  return pseudo6(
-    ipv6.src0(v, ip),
-    ipv6.src1(v, ip),
-    ipv6.src2(v, ip),
-    ipv6.src3(v, ip),
-    ipv6.dst0(v, ip),
-    ipv6.dst1(v, ip),
-    ipv6.dst2(v, ip),
-    ipv6.dst3(v, ip),
-    proto,
-    0,
-  );
-}

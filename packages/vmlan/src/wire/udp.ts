@@ -7,13 +7,14 @@ import { BAD_CHECKSUM, BAD_LENGTH, OK, TOO_SHORT, type Verdict } from './verdict
 
 export const HEADER_LEN = 8; // bytes
 export const CHECKSUM_OFFSET = 6; // for checksum offload
+export const LENGTH_OFFSET = 4; // of header and payload
 
 /** For `check`: what the link has verified, or left to us to fill in, is not verified again. */
 export const UNVERIFIED = -1;
 
 const SRC_PORT = 0;
 const DST_PORT = 2;
-const LENGTH = 4; // header and payload
+const LENGTH: number = LENGTH_OFFSET;
 const CHECKSUM: number = CHECKSUM_OFFSET; // 0 = none, on IPv4 only
 
 export const srcPort = (v: DataView, o: number): number => v.getUint16(o + SRC_PORT);
