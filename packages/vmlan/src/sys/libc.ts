@@ -102,6 +102,7 @@ class Libc implements Sys {
   readonly #recvfrom: Call6;
   readonly #sendto: Call6;
   readonly #recvmsg: Call3;
+  readonly #recvmmsg: Call5;
   readonly #sendmsg: Call3;
   readonly #setsockopt: Call5;
   readonly #getsockopt: Call5;
@@ -154,6 +155,7 @@ class Libc implements Sys {
     this.#recvfrom = bind('recvfrom', 'ippipp');
     this.#sendto = bind('sendto', 'ippipi');
     this.#recvmsg = bind('recvmsg', 'ipi');
+    this.#recvmmsg = bind('recvmmsg', 'ipiip');
     this.#sendmsg = bind('sendmsg', 'ipi');
     this.#setsockopt = bind('setsockopt', 'iiipi');
     this.#getsockopt = bind('getsockopt', 'iiipp');
@@ -312,6 +314,10 @@ class Libc implements Sys {
 
   recvmsg(fd: number, msgOff: number, flags: number): number {
     return this.#result(this.#recvmsg(fd, this.#base + msgOff, flags));
+  }
+
+  recvmmsg(fd: number, vecOff: number, count: number, flags: number): number {
+    return this.#result(this.#recvmmsg(fd, this.#base + vecOff, count, flags, 0));
   }
 
   sendmsg(fd: number, msgOff: number, flags: number): number {

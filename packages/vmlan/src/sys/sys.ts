@@ -49,6 +49,8 @@ export interface Sys {
   sendto(fd: number, off: number, len: number, flags: number, addrOff: number, addrLen: number): number;
   /** `msgOff` is a struct msghdr (56 bytes on 64-bit), filled with `setMsghdr`. */
   recvmsg(fd: number, msgOff: number, flags: number): number;
+  /** Several messages: `vecOff` is an array of `count` struct mmsghdr (64 bytes each); returns how many came. */
+  recvmmsg(fd: number, vecOff: number, count: number, flags: number): number;
   sendmsg(fd: number, msgOff: number, flags: number): number;
   setMsghdr(
     msgOff: number,

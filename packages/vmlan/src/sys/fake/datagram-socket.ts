@@ -4,7 +4,7 @@
  * Zone: control.  Both queues count against SO_RCVBUF; what does not fit is dropped and counted, as in Linux.
  */
 import * as c from '../constants.ts';
-import { type Endpoint, type Ip, type SocketName, writeEndpoint } from './address.ts';
+import { type Endpoint, type Ip, sameEndpoint, type SocketName, writeEndpoint } from './address.ts';
 import type { IcmpError } from './icmp-errors.ts';
 import { InetSocket } from './inet-socket.ts';
 import { type ControlMessage, reportedLength } from './socket.ts';
@@ -15,11 +15,15 @@ const ORIGIN_LOCAL = 1;
 const ORIGIN_ICMP = 2;
 const ORIGIN_ICMP6 = 3;
 const SHUT_BOTH = 3;
+const JOINED_MAX = 64; // UDP_MAX_SEGMENTS before Linux 6.9
+const JOINED_BYTES_MAX = 65_507;
 
 interface Datagram {
   readonly payload: Uint8Array;
   readonly from: Endpoint;
   readonly ttl: number;
+  /** Above 0: several datagrams of this many bytes, joined. */
+  readonly segment: number;
 }
 
 interface ErrorReport {
@@ -102,7 +106,7 @@ export abstract class DatagramSocket extends InetSocket {
   /** A datagram arrives. */
   deliver(payload: Uint8Array, from: Endpoint, ttl: number): void {
     if ((this.#shut & 1) !== 0 || !this.#reserve(payload)) return;
-    this.#queue.push({ payload, from, ttl });
+    this.#queue.push({ payload, from, ttl, segment: 0 });
     this.wake(c.EPOLLIN);
   }
 
@@ -142,6 +146,7 @@ export abstract class DatagramSocket extends InetSocket {
     if ((flags & c.MSG_ERRQUEUE) !== 0) return this.#receiveError(memory, off, len);
     if (off === 0 && len > 0) return -c.EFAULT;
     if (this.error !== 0) return -this.takeError();
+    if (this.option(c.SOL_UDP, c.UDP_GRO) !== 0 && (flags & c.MSG_PEEK) === 0) this.#join();
     const datagram = this.#queue[0];
     if (datagram === undefined) return -c.EAGAIN;
     if ((flags & c.MSG_PEEK) === 0) {
@@ -152,8 +157,30 @@ export abstract class DatagramSocket extends InetSocket {
     memory.set(payload.subarray(0, Math.min(len, payload.length)), off);
     this.received.name = { kind: 'inet', family: this.domain, ...from };
     this.received.ttl = ttl;
+    this.received.segment = datagram.segment;
     this.received.truncated = payload.length > len;
     return reportedLength(payload.length, len, flags);
+  }
+
+  /** UDP_GRO: what waits in front and came from one sender becomes one message. Linux joins less, never more. */
+  #join(): void {
+    const first = this.#queue[0];
+    if (first === undefined || first.payload.length === 0) return;
+    const size = first.payload.length;
+    let count = 1;
+    let total = size;
+    for (const next of this.#queue.slice(1, JOINED_MAX)) {
+      const len = next.payload.length;
+      if (len === 0 || len > size || total + len > JOINED_BYTES_MAX || total % size !== 0) break;
+      if (!sameEndpoint(next.from, first.from) || next.ttl !== first.ttl) break;
+      total += len;
+      count++;
+    }
+    if (count === 1) return;
+    const payload = new Uint8Array(total);
+    for (const [i, part] of this.#queue.splice(0, count).entries()) payload.set(part.payload, i * size);
+    this.#queue.unshift({ payload, from: first.from, ttl: first.ttl, segment: size });
+    this.#queuedBytes -= (count - 1) * OVERHEAD;
   }
 
   #receiveError(memory: Uint8Array, off: number, len: number): number {
@@ -171,6 +198,18 @@ export abstract class DatagramSocket extends InetSocket {
 
   override controlMessages(): ControlMessage[] {
     if (this.#reported !== undefined) return [this.#errorMessage(this.#reported)];
+    return [...this.#groMessage(), ...this.#hopLimitMessage()];
+  }
+
+  #groMessage(): ControlMessage[] {
+    const { segment } = this.received;
+    if (segment === 0) return [];
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setInt32(0, segment, true);
+    return [{ level: c.SOL_UDP, type: c.UDP_GRO, bytes }];
+  }
+
+  #hopLimitMessage(): ControlMessage[] {
     const isV4 = this.domain === c.AF_INET;
     const wanted = isV4 ? this.option(c.IPPROTO_IP, c.IP_RECVTTL) : this.option(c.IPPROTO_IPV6, c.IPV6_RECVHOPLIMIT);
     if (wanted === 0) return [];

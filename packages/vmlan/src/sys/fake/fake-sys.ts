@@ -5,7 +5,7 @@
  * - sockets never block, whether SOCK_NONBLOCK was asked for or not;
  * - buffers are counted in bytes of data (Linux counts its own overhead, and lets TCP buffers grow by themselves);
  * - no urgent data, no keep-alive probes, no TIME_WAIT, no retransmission;
- * - `sendmsg` carries no control data; `open` knows only /dev/net/tun.
+ * - of control data `sendmsg` knows UDP_SEGMENT alone; `open` knows only /dev/net/tun.
  */
 import { Arena } from '../../core/arena.ts';
 import * as c from '../constants.ts';
@@ -26,6 +26,8 @@ import { UnixSocket } from './unix-socket.ts';
 const EVENTS_MAX = 1024;
 const TYPE_MASK = 0xf; // SOCK_* without its flags
 const FD_CLOEXEC = 1;
+const MMSGHDR_SIZE = 64; // bytes
+const MMSGHDR_LEN = 56; // offset of msg_len
 const TUN_DEVICE = '/dev/net/tun';
 
 export class FakeSys implements Sys {
@@ -323,13 +325,28 @@ export class FakeSys implements Sys {
     return count;
   }
 
+  recvmmsg(fd: number, vecOff: number, count: number, flags: number): number {
+    const socket = this.#socketOf(fd, 'recvmmsg');
+    if (typeof socket === 'number') return socket;
+    for (let i = 0; i < count; i++) {
+      const at = vecOff + i * MMSGHDR_SIZE;
+      const got = this.recvmsg(fd, at, flags);
+      if (got < 0) return i > 0 ? i : got;
+      this.arena.view.setUint32(at + MMSGHDR_LEN, got, true);
+    }
+    return count;
+  }
+
   sendmsg(fd: number, msgOff: number, flags: number): number {
     const socket = this.#socketOf(fd, 'sendmsg');
     if (typeof socket === 'number') return socket;
     const message = this.#memory.readMsghdr(msgOff);
     const name = message.nameOff === 0 ? undefined : this.#name(message.nameOff, message.nameLen);
+    const segment = this.#memory.sentSegment(msgOff);
     return this.#memory.gather(message.iovOff, message.iovCount, (bytes, off, len) =>
-      socket.transmit(bytes, off, len, flags, name),
+      segment > 0 && socket instanceof UdpSocket
+        ? socket.transmitSegments(bytes, off, len, segment, name)
+        : socket.transmit(bytes, off, len, flags, name),
     );
   }
 

@@ -4,7 +4,7 @@
  * Zone: control.  The layout is that of 64-bit Linux; the arena's base is 0, so that an address is an offset.
  */
 import type { Arena } from '../../core/arena.ts';
-import { MSG_ERRQUEUE, MSG_TRUNC } from '../constants.ts';
+import { MSG_ERRQUEUE, MSG_TRUNC, SOL_UDP, UDP_SEGMENT } from '../constants.ts';
 import type { Socket } from './socket.ts';
 
 const IOVEC_SIZE = 16; // bytes
@@ -62,6 +62,15 @@ export class Memory {
   readMsghdr(msgOff: number): Msghdr {
     const at = (index: number): number => this.#get(msgOff + 8 * index);
     return { nameOff: at(0), nameLen: at(1), iovOff: at(2), iovCount: at(3) };
+  }
+
+  /** The UDP_SEGMENT of a message's control data; 0: none. */
+  sentSegment(msgOff: number): number {
+    const at = this.#get(msgOff + 32);
+    if (at === 0 || this.#get(msgOff + 40) < CMSG_HEADER + 2) return 0;
+    const isSegment =
+      this.#view.getInt32(at + 8, true) === SOL_UDP && this.#view.getInt32(at + 12, true) === UDP_SEGMENT;
+    return isSegment ? this.#view.getUint16(at + CMSG_HEADER, true) : 0;
   }
 
   /** What recvmsg leaves in its msghdr: lengths, control messages as far as they fit, flags. */

@@ -53,6 +53,8 @@ export interface Received {
   name: SocketName | undefined;
   ttl: number;
   truncated: boolean;
+  /** Size of the datagrams that were joined; 0: it was one. */
+  segment: number;
 }
 
 /** Ancillary data of a message (man 3 cmsg). */
@@ -68,7 +70,7 @@ export abstract class Socket extends OpenFile {
   /** The pending error: told once, by SO_ERROR or by the next call. */
   error = 0;
   lingerZero = false;
-  readonly received: Received = { name: undefined, ttl: 0, truncated: false };
+  readonly received: Received = { name: undefined, ttl: 0, truncated: false, segment: 0 };
   readonly #options = new Map<number, number>();
 
   constructor(domain: number, type: number) {

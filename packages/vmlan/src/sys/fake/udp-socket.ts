@@ -27,12 +27,17 @@ export class UdpSocket extends DatagramSocket {
   }
 
   transmit(memory: Uint8Array, off: number, len: number, _flags: number, name: SocketName | undefined): number {
+    return this.transmitSegments(memory, off, len, this.option(c.SOL_UDP, c.UDP_SEGMENT), name);
+  }
+
+  /** `size` above 0: datagrams of that many bytes. */
+  transmitSegments(memory: Uint8Array, off: number, len: number, size: number, name: SocketName | undefined): number {
     if (len > 0xffff) return -c.EMSGSIZE;
     const to = this.target(name);
     if (typeof to === 'number') return to;
     if (to.port === 0) return -c.EINVAL;
     if (to.ip.text === BROADCAST && this.option(c.SOL_SOCKET, c.SO_BROADCAST) === 0) return -c.EACCES;
-    const segment = this.option(c.SOL_UDP, c.UDP_SEGMENT) || len;
+    const segment = size || len;
     const pieces = len > segment ? Math.ceil(len / segment) : 1;
     if (pieces > SEGMENTS_MAX) return -c.EINVAL;
     const from = this.sourceEndpoint(to);
