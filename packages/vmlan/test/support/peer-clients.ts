@@ -12,6 +12,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { within } from './deadline.ts';
+import { clientSide, type Exchange, failedSide, type Side } from './peer-exchange.ts';
 import { digestOf, knownDigest, knownStream, type Digest } from './peer-stream.ts';
 
 export interface Target {
@@ -182,6 +183,31 @@ export const clients = {
     for (const port of downloads) down.push(await clients.download({ host, port }));
     for (const bytes of uploads) up.push(await clients.upload({ host, port: sink, bytes }));
     return { down, up };
+  },
+
+  /** Exchanges with servers of that kind, `parallel` of them at a time; reports in the order of the list. */
+  async exchanges({
+    list,
+    parallel,
+    limitMs,
+  }: {
+    list: readonly { target: Target; exchange: Exchange }[];
+    parallel: number;
+    limitMs: number;
+  }): Promise<Side[]> {
+    const sides: Side[] = [];
+    await repeat(list.length, parallel, async (index) => {
+      const { target, exchange } = list[index]!;
+      const socket = connect({ ...target, allowHalfOpen: true, autoSelectFamily: false });
+      try {
+        sides[index] = await within('the exchange', limitMs, clientSide(socket, exchange));
+      } catch (error) {
+        sides[index] = failedSide(exchange, errnoOf(error));
+      } finally {
+        socket.destroy();
+      }
+    });
+    return sides;
   },
 
   /** Several connections side by side; how each ended. */

@@ -11,6 +11,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { networkInterfaces } from 'node:os';
 import { createServer, type Server, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { serverSide, type Exchange } from './peer-exchange.ts';
 import { digestOf, knownDigest, knownStream } from './peer-stream.ts';
 
 interface Listen {
@@ -43,6 +44,8 @@ export type ServerSpec = Listen &
     | { readonly kind: 'witness'; readonly farewell?: string }
     /** Accepts and resets; with `banner` once the client has spoken, and behind that text. */
     | { readonly kind: 'reset'; readonly banner?: string }
+    /** The server's part of an exchange; prints `exchanged` with its report. */
+    | { readonly kind: 'exchange'; readonly exchange: Exchange }
     | { readonly kind: 'udp-echo' }
     /** Answers each datagram with `ADDRESS PORT` of its sender. */
     | { readonly kind: 'udp-mirror' }
@@ -100,6 +103,8 @@ async function serveTcp(socket: Socket, spec: ServerSpec & { kind: TcpKind }): P
       }
       socket.resetAndDestroy();
       return;
+    case 'exchange':
+      process.stdout.write(`exchanged ${JSON.stringify(await serverSide(socket, spec.exchange))}\n`);
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * A byte stream of any length that both ends of a test know: noise, with the position in front of every block, so that
- * a lost, repeated or moved block changes the SHA-256.
+ * a lost, repeated or moved block changes the SHA-256. Streams of other marks differ in every block: bytes that went to
+ * the wrong connection are seen.
  *
  * Zone: control.
  */
@@ -27,10 +28,11 @@ const NOISE = ((): Buffer => {
   return Buffer.from(words.buffer);
 })();
 
-export function* blocks(bytes: number): Generator<Buffer> {
+export function* blocks(bytes: number, mark = 0): Generator<Buffer> {
   for (let position = 0; position < bytes; position += BLOCK_BYTES) {
     const block = Buffer.from(NOISE);
-    block.writeDoubleBE(position, 0);
+    block.writeUInt32BE(mark, 0);
+    block.writeDoubleBE(position, 4);
     yield block.subarray(0, Math.min(BLOCK_BYTES, bytes - position));
   }
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Namespace, NamespaceRunOptions } from './netns.ts';
 import type { Clients } from './peer-clients.ts';
 import type { ServerSpec } from './peer-servers.ts';
+import type { Side } from './peer-exchange.ts';
 import type { Digest } from './peer-stream.ts';
 import type { Process } from './process.ts';
 
@@ -40,6 +41,12 @@ export class Peers implements AsyncDisposable {
   async witnessed(number: number, timeoutMs?: number): Promise<Digest & { errno: string | null }> {
     const [, text = ''] = await this.process.waitFor(new RegExp(`(?:witness (.+)\\n[^]*?){${number}}`), timeoutMs);
     return JSON.parse(text) as Digest & { errno: string | null };
+  }
+
+  /** What `exchange` servers have reported so far, by the mark of the exchange. */
+  exchanged(): Map<number, Side> {
+    const lines = this.process.stdout.matchAll(/^exchanged (.+)$/gm);
+    return new Map([...lines].map(([, text = '']) => JSON.parse(text) as Side).map((side) => [side.mark, side]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
