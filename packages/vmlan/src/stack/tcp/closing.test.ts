@@ -47,6 +47,25 @@ describe('half-close', () => {
     assert.equal(host.socket.closed, 'fin');
   });
 
+  test('by the host: what the guest said last reaches a slow host after the guest has gone', () => {
+    const { guest, host } = established();
+    host.ends();
+    guest.receives(fin({ seq: 1 }));
+    host.takesOnly(4);
+    guest.sends(fin({ data: 'some and more', ack: 2 }));
+    guest.receives(ack({ seq: 2, ack: 15 }));
+    host.hears('some');
+    // The guest's socket is gone: no update of the window may ask for a reset, and one that comes is too late.
+    host.takes(4);
+    guest.receivesNothing();
+    guest.sends(rst({ seq: 15 }));
+    assert.equal(host.socket.closed, 'no');
+    host.takes();
+    guest.receivesNothing();
+    host.hears(' and more');
+    assert.equal(host.socket.closed, 'fin');
+  });
+
   test('FIN on both sides at once', () => {
     const { guest, host } = established();
     host.ends();

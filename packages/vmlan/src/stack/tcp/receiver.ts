@@ -70,7 +70,9 @@ export class TcpReceiver {
     if (flow.fd < 0) return;
     const after = flow.queue < 0 ? 0 : this.#queues.pending(flow.queue);
     // RFC 9293 §3.8.6.2.2: tell the guest when the window has opened by a fair step.
-    if (before - after >= QUEUE_LEN >> 2 || (after === 0 && before > 0)) this.#events.acknowledge(flow);
+    // Behind its FIN the window is of no use to it, and a guest whose socket is gone by now would answer with a reset.
+    const opened = before - after >= QUEUE_LEN >> 2 || (after === 0 && before > 0);
+    if (opened && !flow.has(FIN_FROM_GUEST)) this.#events.acknowledge(flow);
     this.#shutWhenDrained(flow);
   }
 

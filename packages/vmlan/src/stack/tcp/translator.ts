@@ -28,6 +28,7 @@ import {
   CONNECTING,
   DIRTY,
   ESTABLISHED,
+  FIN_FROM_GUEST,
   FIN_NOTED,
   FIN_TO_GUEST,
   FIN_TO_GUEST_ACKED,
@@ -267,6 +268,8 @@ export class TcpTranslator {
   /** RFC 5961 §3.2, §4.2: only an exact RST counts; the rest draws a challenge. */
   #onResetOrSyn(flow: TcpFlow, seq: number, flags: number, nowMs: number): void {
     if ((flags & tcp.RST) !== 0) {
+      // RFC 1337, in spirit: for the guest the conversation is over, and what it said is still on its way to the host.
+      if (flow.has(FIN_FROM_GUEST) && flow.has(FIN_TO_GUEST_ACKED)) return;
       if (seq === flow.nextFromGuest) return this.#release(flow, true);
       if (before(seq, flow.nextFromGuest) || !before(seq, flow.edgeFromGuest))
         return this.#counters.count(DROP_SEQUENCE);
