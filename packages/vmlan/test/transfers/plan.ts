@@ -48,10 +48,10 @@ export function anySize(random: SeededRandom, maxBytes: number): number {
   return Math.floor((maxBytes + 1) ** ((random.next() >>> 0) / 2 ** 32)) - 1;
 }
 
-function shuffle<T>(items: T[], random: SeededRandom): void {
+function shuffle(items: unknown[], random: SeededRandom): void {
   for (let i = items.length - 1; i > 0; i--) {
     const j = random.below(i + 1);
-    [items[i], items[j]] = [items[j]!, items[i]!];
+    [items[i], items[j]] = [items[j], items[i]];
   }
 }
 
