@@ -3,6 +3,7 @@
 # bin/demo; safe to run twice, at the same time, from any folder, and on a read-only checkout that is already up.
 #
 #   bootstrap_node                      node_modules as package-lock.json says; its Node first in PATH
+#   bootstrap_build                     the command line as JavaScript; its path in VMLAN_CLI
 #   bootstrap_tools CMD:PACKAGE...      Debian packages for the commands that are missing
 #   say / done_in / fail                progress on stderr
 #
@@ -84,6 +85,48 @@ bootstrap_node() {
   version=$(node -v) || fail "node does not run on this platform; install Node.js >= $MIN_NODE"
   [ "$(printf '%s\n' "$MIN_NODE" "${version#v}" | sort -V | head -n 1)" = "$MIN_NODE" ] ||
     fail "Node.js >= $MIN_NODE is needed, this is $version" 'no prebuilt Node.js is pinned for this platform; install one'
+}
+
+# What a build must match. A file's time of change, unlike its date, is not in anybody's hands.
+sources_fingerprint() {
+  local print=(-printf '%p %s %C@\n')
+  [[ $OSTYPE == linux* ]] || print=(-exec stat -f '%N %z %Fc' {} +)
+  (
+    cd -- "$VMLAN_HOME" || exit 1
+    find packages/vmlan/package.json packages/vmlan/src bin/lib/build.ts -type f ! -name '*.test.ts' ! -name '*.fixture.ts' \
+      "${print[@]}" | LC_ALL=C sort |
+      if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-16
+  )
+}
+
+# Builds of other days that no process runs from.
+remove_old_builds() {
+  local old
+  while read -r old; do
+    grep -qsF -- "/${old##*/}/dist/" /proc/[0-9]*/cmdline || rm -rf -- "$old"
+  done < <(find "$1" -mindepth 1 -maxdepth 1 -type d -mtime +0 ! -name "$2")
+}
+
+# Each state of the sources has a folder of its own that never changes: what is stale cannot run, and two builds at once
+# do no harm. Who may not write here runs the sources, which need no build but more memory and time.
+bootstrap_build() {
+  local builds=$VMLAN_HOME/packages/vmlan/.cache/built wanted draft
+  VMLAN_CLI=$VMLAN_HOME/packages/vmlan/src/cli/main.ts
+  wanted=$(sources_fingerprint) || return 0
+  if ! [ -d "$builds/$wanted" ]; then
+    { mkdir -p -- "$builds" && [ -w "$builds" ]; } 2>/dev/null || return 0
+    draft=$builds/draft.$$
+    if ! node --disable-warning=ExperimentalWarning "$VMLAN_HOME/bin/lib/build.ts" "$VMLAN_HOME/packages/vmlan" "$draft"; then
+      say 'cannot build; running the sources'
+      rm -rf -- "$draft"
+      return 0
+    fi
+    # Edited meanwhile, or built by somebody else: this one is not needed.
+    if [ "$(sources_fingerprint)" != "$wanted" ] || [ -d "$builds/$wanted" ]; then rm -rf -- "$draft"; fi
+    [ ! -d "$draft" ] || mv -- "$draft" "$builds/$wanted"
+    remove_old_builds "$builds" "$wanted"
+  fi
+  [ ! -r "$builds/$wanted/dist/cli/main.js" ] || VMLAN_CLI=$builds/$wanted/dist/cli/main.js
 }
 
 # A package may be listed under several commands; each is named once.

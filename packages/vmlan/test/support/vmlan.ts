@@ -25,7 +25,7 @@ export interface VmlanOptions {
 }
 
 const CHECKOUT = join(import.meta.dirname, '../../../..');
-const CLI = 'packages/vmlan/src/cli/main.ts';
+const PROGRAM = join(CHECKOUT, 'bin/vmlan');
 
 function kill(pid: number): void {
   try {
@@ -97,8 +97,7 @@ export class Vmlan implements AsyncDisposable {
   /** The whole argument vector of a command line. */
   argv(...args: readonly string[]): string[] {
     const { namespace, user } = this.#options;
-    const own = [process.execPath, '--disable-warning=ExperimentalWarning', join(CHECKOUT, CLI), ...args];
-    const command = user === undefined ? own : asUser(user, own);
+    const command = user === undefined ? [PROGRAM, ...args] : asUser(user, [PROGRAM, ...args]);
     return namespace === undefined ? command : namespace.argv(command);
   }
 
