@@ -11,11 +11,14 @@ export class Arena {
   readonly base: number;
   readonly u8: Uint8Array;
   readonly view: DataView;
+  /** A WebAssembly.Memory that has the arena's pages as its own, at the same offsets; null where there is none. */
+  readonly wasmMemory: object | null;
   #next: number;
 
-  constructor(buffer: ArrayBuffer, base = 0) {
+  constructor(buffer: ArrayBuffer, base = 0, wasmMemory: object | null = null) {
     this.buffer = buffer;
     this.base = base;
+    this.wasmMemory = wasmMemory;
     this.u8 = new Uint8Array(buffer);
     this.view = new DataView(buffer);
     this.#next = 64; // offset 0 stays unused: a zero offset in a record means "none"

@@ -9,6 +9,8 @@ import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_
 import { toErrorData } from '../core/errors.ts';
 import * as C from '../sys/constants.ts';
 import { openLibc } from '../sys/libc.ts';
+import { accelerate } from '../wire/checksum.ts';
+import { newSumKernel } from '../wire/simd-sum.ts';
 import type { EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
 import { NetworkEngine } from './network-engine.ts';
 
@@ -38,6 +40,8 @@ function random(): number {
 
 try {
   const sys = openLibc({ arenaBytes: ARENA_BYTES });
+  const { view, wasmMemory } = sys.arena;
+  if (wasmMemory !== null) accelerate(view, newSumKernel(wasmMemory));
   const engine = new NetworkEngine(sys, config, send, random);
   const eventfd = sys.eventfd();
   const counter = sys.arena.alloc(8, 8);

@@ -33,14 +33,17 @@ function withKoffi<T>(replacement: () => unknown, body: () => T): T {
 
 const realKoffi = createRequire(import.meta.url)('koffi') as Koffi;
 
+const SHARED = 0x4021; // MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE
+const PRIVATE = 0x4022;
+
 /** koffi whose mmap has nothing to give below 4 GiB, as a platform without MAP_32BIT and with low memory taken. */
-function koffiWithoutLowMemory(): unknown {
+function koffiWithoutLowMemory(placed = SHARED): unknown {
   const libc = realKoffi.load(null);
   const func = (...args: unknown[]): unknown => {
     const call = libc.func(...args);
     if (args[0] !== 'mmap') return call;
     return (hint: number, bytes: number, prot: number, _flags: number, fd: number, offset: number) =>
-      call(hint === 0 ? 2 ** 36 : 2 ** 36 + hint, bytes, prot, 0x4022, fd, offset);
+      call(hint === 0 ? 2 ** 36 : 2 ** 36 + hint, bytes, prot, placed, fd, offset);
   };
   return { ...realKoffi, load: () => ({ func }) };
 }
@@ -49,7 +52,11 @@ const placements: readonly { name: string; open: () => Sys; base: (base: number)
   { name: 'below 2^31', open: () => openLibc({ arenaBytes: ARENA_BYTES }), base: (base) => base < 2 ** 31 },
   {
     name: 'above 2^32',
-    open: () => withKoffi(koffiWithoutLowMemory, () => openLibc({ arenaBytes: ARENA_BYTES })),
+    open: () =>
+      withKoffi(
+        () => koffiWithoutLowMemory(),
+        () => openLibc({ arenaBytes: ARENA_BYTES }),
+      ),
     base: (base) => base >= 2 ** 32,
   },
 ];
@@ -110,6 +117,17 @@ for (const placement of placements) {
       assert.ok(placement.base(arena.base), arena.base.toString(16));
       assert.equal(arena.buffer.byteLength, ARENA_BYTES);
       arena.u8[ARENA_BYTES - 1] = 1;
+    });
+
+    test('WebAssembly sees the same bytes', () => {
+      const { buffer } = arena.wasmMemory as { readonly buffer: ArrayBuffer };
+      assert.notEqual(buffer, arena.buffer);
+      assert.equal(buffer.byteLength, ARENA_BYTES);
+      const seen = new Uint8Array(buffer);
+      arena.u8[buf] = 42;
+      assert.equal(seen[buf], 42);
+      seen[ARENA_BYTES - 1] = 43;
+      assert.equal(arena.u8[ARENA_BYTES - 1], 43);
     });
 
     test('clocks', () => {
@@ -322,6 +340,14 @@ for (const placement of placements) {
 
 describe('opening the table', () => {
   const unsupported = (error: unknown): boolean => error instanceof VmlanError && error.code === 'unsupported';
+
+  test('pages that cannot be shared with WebAssembly', () => {
+    const sys = withKoffi(
+      () => koffiWithoutLowMemory(PRIVATE),
+      () => openLibc({ arenaBytes: ARENA_BYTES }),
+    );
+    assert.equal(sys.arena.wasmMemory, null);
+  });
 
   test('without koffi', () => {
     const missing = (): never => {

@@ -20,7 +20,7 @@ import {
   SOL_SOCKET,
   SO_LINGER,
 } from './constants.ts';
-import { mapLowMemory } from './low-memory.ts';
+import { mapLowMemory, shareWithWasm } from './low-memory.ts';
 import { ROOM } from './sockaddr.ts';
 import type { Sys } from './sys.ts';
 
@@ -114,7 +114,7 @@ class Libc implements Sys {
 
   constructor(koffi: typeof Koffi, arenaBytes: number) {
     const memory = mapLowMemory(koffi, arenaBytes);
-    this.arena = new Arena(memory.buffer, memory.base);
+    this.arena = new Arena(memory.buffer, memory.base, shareWithWasm(koffi, memory));
     this.#base = memory.base;
     this.#view = this.arena.view;
     this.#monotonicOffset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
