@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { Arena } from '../core/arena.ts';
 import { Counters } from '../core/counters.ts';
-import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { MAX_FRAME_LEN } from './link.ts';
 import { MAX_QUEUES, QUEUE_LEN, StreamBuffers, StreamDecoder, StreamQueue } from './stream-framing.ts';
 
@@ -43,8 +42,7 @@ class Reader {
     arena.u8.set(chunk, this.decoder.readOffset);
     return this.decoder.onBytes(chunk.length, 5, (off, len, nowMs) => {
       assert.equal(nowMs, 5);
-      assert.equal(off & 1, 0, 'checksums want an even IP header');
-      for (let i = 0; i < vnetHdr.LEN; i++) assert.equal(arena.u8[off - vnetHdr.LEN + i], 0, 'an empty offload header');
+      assert.ok(off >= this.#shared.rx + 4, 'room for an offload header');
       this.frames.push(arena.u8.slice(off, off + len));
       this.onFrame();
     });

@@ -8,12 +8,13 @@
 import { type Counters, counter } from '../core/counters.ts';
 import type { Arena } from '../core/arena.ts';
 import { BufferPool } from '../core/buffer-pool.ts';
-import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { MAX_FRAME_LEN } from './link.ts';
 
 const LENGTH_FIELD = 4;
-/** Bytes read at once: two of the longest frames. */
-const READ_LEN = 128 * 1024;
+/** Bytes read at once: few calls, and what is read is still in the second-level cache when it is sent on. */
+const READ_LEN = 256 * 1024;
+/** Frames from this length on are read in whole numbers, if they come as the last one did: bytes. */
+const LONG_FRAME = 8 * 1024;
 /** Transmit queue of one link, bytes. */
 export const QUEUE_LEN: number = 256 * 1024;
 /** Of these, what TCP leaves to those whom nobody can hold back: the longest datagram in fragments, ARP, ND. */
@@ -32,25 +33,26 @@ export class StreamBuffers {
   readonly arena: Arena;
   /** Where reads land; VNET_HDR bytes of headroom and the kept piece come before it. */
   readonly rx: number;
-  /** A frame moved here has an even IP header (checksums are summed in 16-bit words). */
-  readonly aligned: number;
+  /** Where segments that came with one read are joined, with headroom as well. */
+  readonly joined: number;
   readonly queues: BufferPool;
   readonly partials: BufferPool;
 
   constructor(arena: Arena) {
     this.arena = arena;
     this.rx = arena.alloc(64 + MAX_FRAME_LEN + LENGTH_FIELD + READ_LEN, 4096) + 64;
-    this.aligned = arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
+    this.joined = arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
     this.queues = new BufferPool(arena, QUEUE_LEN, MAX_QUEUES);
     this.partials = new BufferPool(arena, MAX_FRAME_LEN + LENGTH_FIELD, MAX_PARTIALS);
   }
 }
 
-/** Cuts a byte stream into frames. */
+/** Cuts a byte stream into frames. Nothing is written before them: there the frame before may lie, still to be used. */
 export class StreamDecoder {
   readonly #shared: StreamBuffers;
   #partial = 0; // pooled buffer that holds the beginning of a frame, or 0
   #partialLen = 0;
+  #stride = 0; // of the last frame, with its length field
   #stopped = false;
 
   constructor(shared: StreamBuffers) {
@@ -63,7 +65,9 @@ export class StreamDecoder {
   }
 
   get readLen(): number {
-    return READ_LEN;
+    if (this.#stride < LONG_FRAME) return READ_LEN;
+    const whole = READ_LEN - (READ_LEN % this.#stride) - this.#partialLen;
+    return whole > 0 ? whole : READ_LEN;
   }
 
   /** Puts the kept piece back in front of where the next read will land. */
@@ -78,7 +82,7 @@ export class StreamDecoder {
    * is left for its piece): the link must be closed.
    */
   onBytes(n: number, nowMs: number, onFrame: (off: number, len: number, nowMs: number) => void): boolean {
-    const { arena, rx, aligned } = this.#shared;
+    const { arena, rx } = this.#shared;
     const v = arena.view;
     const end = rx + this.#partialLen + n;
     let at = rx;
@@ -86,14 +90,9 @@ export class StreamDecoder {
       const len = v.getUint32(at);
       if (len > MAX_FRAME_LEN) return false;
       if (end - at - LENGTH_FIELD < len) break;
-      let off = at + LENGTH_FIELD;
-      if ((off & 1) !== 0) {
-        arena.u8.copyWithin(aligned, off, off + len);
-        off = aligned;
-      }
-      at += LENGTH_FIELD + len;
-      // The header overwrites what lies before the frame: its length field and bytes that are used up.
-      vnetHdr.clear(v, off - vnetHdr.LEN);
+      const off = at + LENGTH_FIELD;
+      this.#stride = LENGTH_FIELD + len;
+      at += this.#stride;
       onFrame(off, len, nowMs);
       if (this.#stopped) return true; // what the frame led to has closed the link
     }

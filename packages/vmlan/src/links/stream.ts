@@ -9,12 +9,14 @@ import type { Flushable, Poller, Source } from '../core/poller.ts';
 import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 import type { LinkOutput } from '../switching/port.ts';
+import { Joiner } from './joiner.ts';
 import type { LinkInput } from './link.ts';
 import { sendPlain } from './offload.ts';
 import { DROP_BAD_FRAMING, type StreamBuffers, StreamDecoder, StreamQueue } from './stream-framing.ts';
 
-/** Reads of READ_LEN per wake-up. */
-const READ_BUDGET = 4;
+/** Reads per wake-up. */
+const READ_BUDGET = 2;
+const ENDED = C.EPOLLRDHUP | C.EPOLLHUP | C.EPOLLERR;
 /** Queued bytes at which frames leave at once instead of at the end of the wake-up. */
 const FLUSH_AT = 64 * 1024;
 
@@ -25,6 +27,7 @@ export class StreamLink implements LinkOutput, Source, Flushable {
   readonly #input: LinkInput;
   readonly #counters: Counters;
   readonly #decoder: StreamDecoder;
+  readonly #joiner: Joiner;
   readonly #queue: StreamQueue;
   readonly #onFrame: (off: number, len: number, nowMs: number) => void;
   #fd: number;
@@ -40,8 +43,9 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     this.#input = input;
     this.#counters = counters;
     this.#decoder = new StreamDecoder(shared);
+    this.#joiner = new Joiner(sys.arena.view, sys.arena.u8, shared.joined, input, counters);
     this.#queue = new StreamQueue(shared, counters);
-    this.#onFrame = (off, len, nowMs) => input.onFrame(off, len, nowMs);
+    this.#onFrame = (off, len, nowMs) => this.#joiner.onFrame(off, len, nowMs);
     this.#token = poller.add(fd, C.EPOLLIN | C.EPOLLOUT | C.EPOLLRDHUP | C.EPOLLET, this);
     input.onUp(this);
   }
@@ -85,7 +89,7 @@ export class StreamLink implements LinkOutput, Source, Flushable {
       this.#blocked = false;
       this.flush();
     }
-    if (mask === 0 || (mask & (C.EPOLLIN | C.EPOLLRDHUP | C.EPOLLHUP | C.EPOLLERR)) !== 0) this.#read(nowMs);
+    if (mask === 0 || (mask & (C.EPOLLIN | ENDED)) !== 0) this.#read(mask, nowMs);
   }
 
   close(): void {
@@ -94,6 +98,7 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     this.#sys.close(this.#fd);
     this.#fd = -1;
     this.#decoder.stop();
+    this.#joiner.stop();
     this.#queue.reset();
     this.#input.onDown(this);
   }
@@ -104,17 +109,22 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     this.#poller.flushLater(this);
   }
 
-  #read(nowMs: number): void {
+  #read(mask: number, nowMs: number): void {
     for (let i = 0; i < READ_BUDGET; i++) {
       this.#decoder.prepare();
-      const n = this.#sys.recv(this.#fd, this.#decoder.readOffset, this.#decoder.readLen, C.MSG_DONTWAIT);
+      const asked = this.#decoder.readLen;
+      const n = this.#sys.recv(this.#fd, this.#decoder.readOffset, asked, C.MSG_DONTWAIT);
       if (n === -C.EAGAIN || n === -C.EINTR) return;
       if (n <= 0) return this.close();
-      if (!this.#decoder.onBytes(n, nowMs, this.#onFrame)) {
+      const isFramed = this.#decoder.onBytes(n, nowMs, this.#onFrame);
+      this.#joiner.flush(nowMs);
+      if (this.#fd < 0) return; // closed by what a frame led to
+      if (!isFramed) {
         this.#counters.count(DROP_BAD_FRAMING);
         return this.close();
       }
-      if (this.#fd < 0) return; // closed by what a frame led to
+      // The socket is empty: what comes next is a new edge (man 7 epoll), but the end that was reported is not.
+      if (n < asked && (mask & ENDED) === 0) return;
     }
     this.#poller.wakeAt(this.#token, nowMs);
   }

@@ -23,6 +23,8 @@ export {
 export const MIN_HEADER_LEN = 20; // bytes
 export const MAX_HEADER_LEN = 60;
 export const CHECKSUM_OFFSET = 16; // for checksum offload
+export const SEQ_OFFSET = 4; // for segmentation
+export const FLAGS_OFFSET = 13;
 
 /** For `check`: what the link has verified, or left to us to fill in, is not verified again. */
 export const UNVERIFIED = -1;
@@ -38,10 +40,10 @@ export const CWR = 0x80;
 
 const SRC_PORT = 0;
 const DST_PORT = 2;
-const SEQ = 4;
+const SEQ: number = SEQ_OFFSET;
 const ACK_NUMBER = 8;
 const DATA_OFFSET = 12; // high 4 bits, units of 4 bytes
-const FLAGS = 13;
+const FLAGS: number = FLAGS_OFFSET;
 const WINDOW = 14;
 const CHECKSUM: number = CHECKSUM_OFFSET;
 const URGENT = 18;
