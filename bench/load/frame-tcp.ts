@@ -3,7 +3,8 @@
  * would cost more than what is measured. Frames are made once; only sequence numbers and checksums change.
  *
  * It sends up to the window it is given and never slows down, goes back to the last acknowledged byte when nothing moves
- * or three duplicates come, and acknowledges once per read, as a card with receive coalescing would.
+ * or three duplicates come, and acknowledges once per read, as a card with receive coalescing would.  The last segment of
+ * a batch has PSH, as the last one of a write has in a kernel.
  *
  * Zone: control, but written like the packet zone: no allocation while data flows.
  */
@@ -177,7 +178,7 @@ export class FrameTcp {
     const { view, u8 } = this.#sys.arena;
     const frame = this.#frame(this.#mss).fill(0x5a, PAYLOAD);
     const v = new DataView(frame.buffer);
-    tcp.emit(v, L4, this.#ports.own, this.#ports.server, 0, 0, tcp.MIN_HEADER_LEN, tcp.ACK | tcp.PSH, WINDOW);
+    tcp.emit(v, L4, this.#ports.own, this.#ports.server, 0, 0, tcp.MIN_HEADER_LEN, tcp.ACK, WINDOW);
     v.setUint16(L4 + tcp.CHECKSUM_OFFSET, 0);
     const len = frame.length - L4;
     this.#dataSum = sum(v, L4, len, this.#pseudo() + len);
@@ -195,7 +196,10 @@ export class FrameTcp {
       const seq = this.#next;
       view.setInt32(segment + 4, seq);
       view.setInt32(segment + 8, this.#receiveNext);
-      view.setUint16(segment + tcp.CHECKSUM_OFFSET, finish(this.#dataSum + ackSum + (seq >>> 16) + (seq & 0xffff)));
+      const push = i === frames - 1 ? tcp.PSH : 0;
+      view.setUint8(segment + tcp.FLAGS_OFFSET, tcp.ACK | push);
+      const varying = ackSum + push + (seq >>> 16) + (seq & 0xffff);
+      view.setUint16(segment + tcp.CHECKSUM_OFFSET, finish(this.#dataSum + varying));
       this.#next = (seq + this.#mss) | 0;
     }
     this.#port.send(this.#batch, frames * this.#stride);
