@@ -6,12 +6,13 @@
  */
 import { join } from 'node:path';
 import { type ErrorData, fromErrorData } from '../../packages/vmlan/src/core/errors.ts';
+import { NODE_OPTIONS } from '../../packages/vmlan/src/drivers/userspace/network-client.ts';
 import type { EngineRequest } from '../../packages/vmlan/src/engine/client.ts';
 import type { EngineConfig, EngineSnapshot } from '../../packages/vmlan/src/engine/control-messages.ts';
 import { within } from '../../packages/vmlan/test/support/deadline.ts';
 import type { Namespace } from '../../packages/vmlan/test/support/netns.ts';
 import type { Process } from '../../packages/vmlan/test/support/process.ts';
-import { MANY_FILES, NODE } from '../load/load-client.ts';
+import { MANY_FILES } from '../load/load-client.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../packages/vmlan/test/support/engine-host.ts');
 const ANSWER_MS = 30_000;
@@ -73,7 +74,7 @@ export class EngineProcess implements AsyncDisposable {
   }
 
   static async start(namespace: Namespace, config: EngineConfig): Promise<EngineProcess> {
-    const child = namespace.start([...MANY_FILES, ...NODE, PROGRAM, JSON.stringify(config)]);
+    const child = namespace.start([...MANY_FILES, process.execPath, ...NODE_OPTIONS, PROGRAM, JSON.stringify(config)]);
     await child.waitFor(/^\{"ready":/m);
     return new EngineProcess(child);
   }

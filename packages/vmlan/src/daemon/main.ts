@@ -14,9 +14,12 @@ import { VmlanError } from '../core/errors.ts';
 import { UserspaceDriver } from '../drivers/userspace/driver.ts';
 import { resolvePaths } from '../model/paths.ts';
 import { unprivilegedUser } from '../sys/privileges.ts';
+import { releaseProgramPages } from '../sys/resident.ts';
 import { Daemon } from './daemon.ts';
 import { makeLogger } from './log.ts';
 
+/** When what only the start needed is given back: not while `vmlan up` waits. */
+const SETTLED_AFTER_MS = 1000;
 const USAGE = 'usage: main [--foreground] [--config FILE] [--log-level debug|info|warn|error]';
 
 async function main(): Promise<number> {
@@ -37,6 +40,7 @@ async function main(): Promise<number> {
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.stop(false));
   process.on('SIGHUP', () => undefined); // outlives the terminal it was started from
+  setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
   return 0;
 }

@@ -23,6 +23,8 @@ import { networkTable } from '../views/networks.ts';
 const START_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 50;
 const LOG_TAIL_LINES = 20;
+/** A small nursery: the daemon is idle most of its time. */
+const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
 
 interface UpOptions {
   readonly foreground?: boolean;
@@ -73,7 +75,7 @@ async function showRunning(context: Context, status: StatusView, how: string): P
 
 function daemonCommand(): string[] {
   const program = new URL(`../../daemon/main${extname(import.meta.url)}`, import.meta.url);
-  return [process.execPath, '--disable-warning=ExperimentalWarning', fileURLToPath(program)];
+  return [process.execPath, ...NODE_OPTIONS, fileURLToPath(program)];
 }
 
 /** Flags win over the environment by becoming part of it. */

@@ -15,6 +15,7 @@ import { writeDurable } from '../../sys/durable-file.ts';
 import { openLibc } from '../../sys/libc.ts';
 import { assertUnprivileged, becomeGroup, becomeUser, setNoNewPrivileges } from '../../sys/privileges.ts';
 import { ownIdentity } from '../../sys/process-identity.ts';
+import { releaseProgramPages } from '../../sys/resident.ts';
 import { prepareFiles } from './confine.ts';
 import type { StartEngine } from './engine-handle.ts';
 import { LeaseFile } from './lease-file.ts';
@@ -32,6 +33,8 @@ const SOCKET_MODE_MASK = 0o177;
 const EXIT_FAILURE = 1;
 const EXIT_BROKEN = 70;
 const STOP_TIMEOUT_MS = 5000;
+/** When what only the start needed is given back: not while the first guests wait. */
+const SETTLED_AFTER_MS = 500;
 
 export async function runNetworkProcess(startEngine: StartEngine): Promise<void> {
   process.on('uncaughtException', (error) => die(EXIT_BROKEN, error.stack ?? error.message));
@@ -39,6 +42,7 @@ export async function runNetworkProcess(startEngine: StartEngine): Promise<void>
     const request = JSON.parse(await text(process.stdin)) as StartRequest;
     await start(request, startEngine);
     answer({ pid: process.pid });
+    setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   } catch (error) {
     answer({ error: toErrorData(error) });
     die(EXIT_FAILURE, error instanceof Error ? error.message : String(error));
