@@ -18,8 +18,8 @@ for (const { name, remote } of [
   { name: 'IPv6', remote: [0, 0, 0, 1] },
 ] as const) {
   test(`no two endpoints have one port of the host, ${name}`, (t) => {
-    const sys = openLibc({ arenaBytes: 1 << 20 });
-    const sockets = new HostDatagrams(sys, new EventLoop(sys, sys.epollCreate(), new Counters()));
+    const sys = openLibc({ arenaBytes: 4 << 20 });
+    const sockets = new HostDatagrams(sys, new EventLoop(sys, sys.epollCreate(), new Counters()), true);
     const [w0, w1, w2, w3] = remote;
     const fds: number[] = [];
     t.after(() => fds.forEach((fd) => sockets.close(fd, -1)));

@@ -232,9 +232,9 @@ describe('in the engine', () => {
 
 describe('the sockets', () => {
   const $bench = (): { kernel: FakeKernel; sockets: HostDatagrams; loop: EventLoop } => {
-    const kernel = new FakeKernel();
+    const kernel = new FakeKernel({ arenaBytes: 8 << 20 });
     const loop = new EventLoop(kernel.sys, kernel.sys.epollCreate(), new Counters());
-    return { kernel, loop, sockets: new HostDatagrams(kernel.sys, loop) };
+    return { kernel, loop, sockets: new HostDatagrams(kernel.sys, loop, true) };
   };
   const MAPPED = 0xffff;
 

@@ -4,10 +4,11 @@
  * Zone: packet to send and receive, flow for the rest.  IP_RECVERR makes the kernel keep ICMP errors per socket; UDP
  * sockets of one guest endpoint share a local port through SO_REUSEADDR (each is connected elsewhere).
  */
-import type { Poller } from '../core/poller.ts';
-import type { DatagramListener, DatagramSockets, SocketError } from '../nat/datagrams.ts';
+import type { Flushable, Poller } from '../core/poller.ts';
+import { type DatagramListener, type DatagramSockets, MAX_PAYLOAD, type SocketError } from '../nat/datagrams.ts';
 import { MAPPED } from '../stack/path.ts';
 import * as C from '../sys/constants.ts';
+import { DatagramReader, RunWriter } from '../sys/datagram-io.ts';
 import { ErrorQueue, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 } from '../sys/error-queue.ts';
 import { SockAddr } from '../sys/sockaddr.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -20,9 +21,16 @@ export class HostDatagrams implements DatagramSockets {
   readonly #poller: Poller;
   readonly #addr: SockAddr;
   readonly #errors: ErrorQueue;
+  readonly #writer: RunWriter;
+  readonly received: DatagramReader;
+  readonly sendsRuns: boolean;
 
-  constructor(sys: Sys, poller: Poller) {
+  /** `sendsRuns`: what sys/probe.ts says of UDP_SEGMENT. */
+  constructor(sys: Sys, poller: Poller, sendsRuns: boolean) {
     this.#sys = sys;
+    this.sendsRuns = sendsRuns;
+    this.received = new DatagramReader(sys, false);
+    this.#writer = new RunWriter(sys);
     this.#poller = poller;
     this.#addr = new SockAddr(sys.arena);
     this.#errors = new ErrorQueue(sys);
@@ -39,6 +47,7 @@ export class HostDatagrams implements DatagramSockets {
     // Guests fragment for themselves: what they send whole may be cut on the host's way (as a router would, RFC 1812).
     if (isV4) this.#sys.setsockopt(fd, C.IPPROTO_IP, C.IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
     else this.#sys.setsockopt(fd, C.IPPROTO_IPV6, C.IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT);
+    this.#sys.setsockopt(fd, C.SOL_UDP, C.UDP_GRO, 1);
     if (isV4) this.#addr.setIpv4(0, localPort);
     else this.#addr.setIpv6(0, 0, 0, 0, localPort);
     const bound = this.#sys.bind(fd, this.#addr.off, this.#addr.len);
@@ -92,6 +101,18 @@ export class HostDatagrams implements DatagramSockets {
 
   send(fd: number, off: number, len: number): number {
     return this.#sys.send(fd, off, len, C.MSG_DONTWAIT | C.MSG_NOSIGNAL);
+  }
+
+  sendRun(fd: number, off: number, len: number, size: number): number {
+    return this.#writer.send(fd, off, len, size, 0, 0);
+  }
+
+  receive(fd: number, to: number, max: number): number {
+    return this.received.receive(fd, to, MAX_PAYLOAD, max);
+  }
+
+  flushLater(target: Flushable): void {
+    this.#poller.flushLater(target);
   }
 
   recv(fd: number, off: number, len: number): number {

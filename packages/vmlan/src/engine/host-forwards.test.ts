@@ -17,7 +17,7 @@ import { EventLoop } from './loop.ts';
 const LOOPBACK = Int32Array.of(0, 0, MAPPED, 0x7f00_0001);
 
 class Bench {
-  readonly sys = openLibc({ arenaBytes: 1 << 20 });
+  readonly sys = openLibc({ arenaBytes: 4 << 20 });
   readonly loop = new EventLoop(this.sys, this.sys.epollCreate(), new Counters());
   readonly forwards = new HostForwards(this.sys, this.loop);
   readonly fd: number;

@@ -7,9 +7,11 @@
  */
 import { chmodSync, rmSync } from 'node:fs';
 import type { Poller, Source } from '../core/poller.ts';
+import { MAX_PAYLOAD } from '../nat/datagrams.ts';
 import type { Client, ForwardSockets, ListenAddress } from '../nat/forward-sockets.ts';
 import { MAPPED } from '../stack/path.ts';
 import * as C from '../sys/constants.ts';
+import { DatagramReader, RunWriter } from '../sys/datagram-io.ts';
 import { SockAddr } from '../sys/sockaddr.ts';
 import type { Sys } from '../sys/sys.ts';
 
@@ -22,6 +24,8 @@ export class HostForwards implements ForwardSockets {
   readonly #sys: Sys;
   readonly #poller: Poller;
   readonly #addr: SockAddr;
+  readonly #writer: RunWriter;
+  readonly received: DatagramReader;
   readonly #families: number[] = []; // by descriptor
   readonly #tokens: number[] = []; // by descriptor; -1 while muted
   readonly #sources: Source[] = [];
@@ -31,6 +35,8 @@ export class HostForwards implements ForwardSockets {
     this.#sys = sys;
     this.#poller = poller;
     this.#addr = new SockAddr(sys.arena);
+    this.#writer = new RunWriter(sys);
+    this.received = new DatagramReader(sys, true);
   }
 
   openTcp(address: ListenAddress): number {
@@ -40,7 +46,9 @@ export class HostForwards implements ForwardSockets {
 
   openUdp(address: ListenAddress): number {
     const fd = this.#bind(address, C.SOCK_DGRAM);
-    if (fd >= 0) this.#muteUdp(fd);
+    if (fd < 0) return fd;
+    this.#sys.setsockopt(fd, C.SOL_UDP, C.UDP_GRO, 1);
+    this.#muteUdp(fd);
     return fd;
   }
 
@@ -62,28 +70,33 @@ export class HostForwards implements ForwardSockets {
     return this.#sys.accept(fd, 0);
   }
 
-  recvFrom(fd: number, off: number, len: number, client: Client): number {
-    const n = this.#sys.recvfrom(fd, off, len, C.MSG_DONTWAIT, this.#addr.off);
-    if (n < 0) return n;
-    client.port = this.#addr.port;
-    client.words.fill(0);
-    client.scope = 0;
-    if (this.#addr.family === C.AF_INET) {
-      client.words[2] = MAPPED;
-      client.words[3] = this.#addr.ip4;
-    } else {
-      for (let i = 0; i < 4; i++) client.words[i] = this.#addr.word(i);
-      client.scope = this.#sys.arena.view.getUint32(this.#addr.off + 24, true);
-    }
-    return n;
+  receive(fd: number, to: number, max: number): number {
+    return this.received.receive(fd, to, MAX_PAYLOAD, max);
   }
 
-  sendTo(fd: number, off: number, len: number, words: Int32Array, port: number, scope: number): number {
+  readClient(index: number, client: Client): void {
+    const { view } = this.#sys.arena;
+    const name = this.received.name(index);
+    client.port = view.getUint16(name + 2);
+    client.words.fill(0);
+    client.scope = 0;
+    if (view.getUint16(name, true) === C.AF_INET) {
+      client.words[2] = MAPPED;
+      client.words[3] = view.getInt32(name + 4);
+    } else {
+      for (let i = 0; i < 4; i++) client.words[i] = view.getInt32(name + 8 + 4 * i);
+      client.scope = view.getUint32(name + 24, true);
+    }
+  }
+
+  sendTo(fd: number, off: number, len: number, size: number, words: Int32Array, port: number, scope: number): number {
+    const addr = this.#addr;
     const [w0, w1, w2, w3] = words;
     const mapped = (w0! | w1!) === 0 && w2 === MAPPED;
-    if (mapped && this.#families[fd] === C.AF_INET) this.#addr.setIpv4(w3! >>> 0, port);
-    else this.#addr.setIpv6(w0! >>> 0, w1! >>> 0, w2! >>> 0, w3! >>> 0, port, scope);
-    return this.#sys.sendto(fd, off, len, C.MSG_DONTWAIT | C.MSG_NOSIGNAL, this.#addr.off, this.#addr.len);
+    if (mapped && this.#families[fd] === C.AF_INET) addr.setIpv4(w3! >>> 0, port);
+    else addr.setIpv6(w0! >>> 0, w1! >>> 0, w2! >>> 0, w3! >>> 0, port, scope);
+    if (size > 0) return this.#writer.send(fd, off, len, size, addr.off, addr.len);
+    return this.#sys.sendto(fd, off, len, C.MSG_DONTWAIT | C.MSG_NOSIGNAL, addr.off, addr.len);
   }
 
   reset(fd: number): void {

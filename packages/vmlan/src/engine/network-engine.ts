@@ -22,7 +22,7 @@ import { ReceiveQueues } from '../stack/tcp/receive-queue.ts';
 import { TcpSegments } from '../stack/tcp/segments.ts';
 import { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { LinkOutput, Port } from '../switching/port.ts';
-import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks } from '../sys/probe.ts';
+import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks, udpGsoWorks } from '../sys/probe.ts';
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
 import { formatWords, ipv4, mac, words } from './config.ts';
@@ -105,7 +105,7 @@ export class NetworkEngine {
     this.capabilities = { peekOffset: peekOffsetWorks(sys), ping: pingSocketWorks(sys), ipv6: config.ipv6 !== null };
     this.#output = new IpOutput(sys.arena, { mtu: config.mtu, macHi: own.hi, macLo: own.lo }, this.counters);
     this.#reassembler = new Reassembler(sys.arena, this.counters);
-    this.#datagrams = new HostDatagrams(sys, this.loop);
+    this.#datagrams = new HostDatagrams(sys, this.loop, udpGsoWorks(sys));
     this.#dnsScratch = sys.arena.alloc(DNS_SCRATCH, 64);
     const streams = this.#newStreams();
     this.tcp = this.#newTcp(streams, now);
@@ -114,7 +114,7 @@ export class NetworkEngine {
       gatewayOf: (id: number) => this.#segments.gatewayOf(id),
       policyOf: (id: number) => this.#segments.policyOf(id),
     };
-    this.udp = new UdpNat(this.#output, this.#datagrams, lookup, this.counters, random(), now);
+    this.udp = new UdpNat(sys.arena, this.#output, this.#datagrams, lookup, this.counters, random(), now);
     const { ping } = this.capabilities;
     const onForbidden = ping === true ? null : () => this.#send({ type: 'log', level: 'warn', message: ping });
     this.echo = new EchoNat(this.#output, this.#datagrams, lookup, this.counters, onForbidden, random(), now);

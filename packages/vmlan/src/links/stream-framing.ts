@@ -35,6 +35,8 @@ export class StreamBuffers {
   readonly rx: number;
   /** Where segments that came with one read are joined, with headroom as well. */
   readonly joined: number;
+  /** Where one frame of a TAP is cut, its header before it. */
+  readonly cut: number;
   readonly queues: BufferPool;
   readonly partials: BufferPool;
 
@@ -42,6 +44,7 @@ export class StreamBuffers {
     this.arena = arena;
     this.rx = arena.alloc(64 + MAX_FRAME_LEN + LENGTH_FIELD + READ_LEN, 4096) + 64;
     this.joined = arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
+    this.cut = arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
     this.queues = new BufferPool(arena, QUEUE_LEN, MAX_QUEUES);
     this.partials = new BufferPool(arena, MAX_FRAME_LEN + LENGTH_FIELD, MAX_PARTIALS);
   }

@@ -1,6 +1,6 @@
 /**
  * A TAP device with IFF_VNET_HDR (Documentation/networking/tuntap.rst): the kernel takes and gives segments of up to
- * 64 KiB with checksums to complete, so frames pass through untouched.
+ * 64 KiB with checksums to complete, so frames pass through untouched; runs of datagrams only where it knows them.
  *
  * Zone: packet.  Level-triggered, BUDGET frames a wake-up.  EBADFD and EIO mean that the device is gone or down.
  */
@@ -8,10 +8,13 @@ import { type Counters, counter } from '../core/counters.ts';
 import type { Poller, Source } from '../core/poller.ts';
 import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
+import { segmentUdp } from '../sys/tap.ts';
 import type { LinkOutput } from '../switching/port.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { BUDGET, type LinkInput, MAX_FRAME_LEN } from './link.ts';
+import type { FrameSink } from './cut-headers.ts';
 import type { StreamBuffers } from './stream-framing.ts';
+import { sendUdpSegments } from './udp-cut.ts';
 
 const DROP_TAP_WRITE = counter('drop_tap_write');
 /** A device that is down is looked at again after this. */
@@ -19,13 +22,15 @@ const DOWN_RETRY_MS = 50;
 /** What TCP may plan with: the kernel queues for a TAP, there is no queue of ours. */
 const ROOM = 1024 * 1024;
 
-export class TapLink implements LinkOutput, Source {
+export class TapLink implements LinkOutput, Source, FrameSink {
   readonly kind = 'tap';
   readonly #sys: Sys;
   readonly #poller: Poller;
   readonly #input: LinkInput;
   readonly #counters: Counters;
   readonly #rx: number;
+  readonly #tx: number; // for the datagrams of a run that the kernel does not know how to cut
+  readonly #takesRuns: boolean;
   #fd: number;
   readonly #token: number;
 
@@ -37,11 +42,29 @@ export class TapLink implements LinkOutput, Source {
     this.#input = input;
     this.#counters = counters;
     this.#rx = shared.rx;
+    this.#tx = shared.cut;
+    this.#takesRuns = segmentUdp(sys, fd);
     this.#token = poller.add(fd, C.EPOLLIN, this);
     input.onUp(this);
   }
 
   send(off: number, len: number): boolean {
+    const { view, u8 } = this.#sys.arena;
+    if (this.#takesRuns || vnetHdr.gsoType(view, off - vnetHdr.LEN) !== vnetHdr.GSO_UDP_L4)
+      return this.#write(off, len);
+    return sendUdpSegments(view, u8, off, len, this);
+  }
+
+  reserve(len: number): number {
+    return len <= MAX_FRAME_LEN ? this.#tx : -1;
+  }
+
+  commit(len: number): void {
+    vnetHdr.clear(this.#sys.arena.view, this.#tx - vnetHdr.LEN);
+    this.#write(this.#tx, len);
+  }
+
+  #write(off: number, len: number): boolean {
     const n = this.#sys.write(this.#fd, off - vnetHdr.LEN, len + vnetHdr.LEN);
     if (n >= 0) return true;
     this.#counters.count(DROP_TAP_WRITE);

@@ -6,16 +6,15 @@
  * host does not allow ping sockets, guests are told that echo is prohibited, and the control plane hears of it once.
  */
 import { type Counters, counter } from '../core/counters.ts';
-import { FlowTable, KEY_WORDS } from '../core/flow-table.ts';
-import { TimerWheel } from '../core/timer-wheel.ts';
 import { type IpOutput, pseudoToGuest } from '../stack/ip-output.ts';
 import type { Packet } from '../stack/packet.ts';
-import { type GuestPort, Path, fillKey } from '../stack/path.ts';
+import type { GuestPort } from '../stack/path.ts';
 import * as icmpv4 from '../wire/icmpv4.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
 import { PROTO_ICMP, PROTO_ICMPV6 } from '../wire/ipv4.ts';
 import type { DatagramSockets, SocketError } from './datagrams.ts';
 import { newSocketError } from './datagrams.ts';
+import { FlowSet, NatFlow } from './flow-set.ts';
 import type { GatewayLookup } from './gateway-lookup.ts';
 import { errorOf } from './icmp-errors.ts';
 import { sendQuoted } from './icmp-relay.ts';
@@ -36,14 +35,7 @@ const REPLIES = counter('echo_replies_to_guest');
 const DROP_NOT_ALLOWED = counter('drop_echo_not_allowed');
 const DROP_LIMIT = counter('drop_echo_limit');
 
-class EchoFlow extends Path {
-  id = -1;
-  fd = -1;
-  token = -1;
-  guestId = 0;
-  hops = 0;
-  lastMs = 0;
-  countedPort = -1;
+class EchoFlow extends NatFlow {
   onReadable: (nowMs: number) => void = () => {};
   onError: (nowMs: number) => void = () => {};
 }
@@ -54,15 +46,9 @@ export class EchoNat {
   readonly #gateways: GatewayLookup;
   readonly #counters: Counters;
   readonly #onForbidden: (() => void) | null;
-  readonly #table: FlowTable;
-  readonly #wheel: TimerWheel;
-  readonly #flows: EchoFlow[] = [];
-  readonly #key = new Int32Array(KEY_WORDS);
-  readonly #portUse = new Map<number, number>();
+  readonly #flows: FlowSet<EchoFlow>;
   readonly #error: SocketError = newSocketError();
-  #now: number;
   #told = false;
-  readonly #fire = (id: number): void => this.#onTimer(this.#flows[id]!);
 
   /** `onForbidden`: called at the first echo of a host that allows no ping sockets; null where they are allowed. */
   constructor(
@@ -79,25 +65,29 @@ export class EchoNat {
     this.#gateways = gateways;
     this.#counters = counters;
     this.#onForbidden = onForbidden;
-    this.#table = new FlowTable(MAX_ECHO_FLOWS, seed);
-    this.#wheel = new TimerWheel(MAX_ECHO_FLOWS, nowMs);
-    this.#now = nowMs;
+    const options = {
+      flows: MAX_ECHO_FLOWS,
+      flowsPerPort: MAX_ECHO_FLOWS_PER_PORT,
+      checkMs: LIFE_MS,
+      dropFull: DROP_LIMIT,
+      dropPort: DROP_LIMIT,
+      create: () => this.#newFlow(),
+      onExpired: (flow: EchoFlow) => this.#close(flow),
+    };
+    this.#flows = new FlowSet(options, counters, seed, nowMs);
   }
 
   get size(): number {
-    return this.#table.size;
+    return this.#flows.size;
   }
 
   /** A checked echo request to somebody who is not the gateway. */
   onEcho(packet: Packet, nowMs: number): void {
-    this.#now = nowMs;
     this.#counters.count(REQUESTS);
     if (this.#onForbidden !== null) return this.#forbid(packet, this.#onForbidden, nowMs);
     const { view: v } = this.#output;
     const guestId = icmpv4.echoId(v, packet.l4); // same place in both families
-    fillKey(this.#key, packet, guestId, 0);
-    const id = this.#table.find(this.#key);
-    const flow = id >= 0 ? this.#flows[id]! : this.#open(packet, guestId, nowMs);
+    const flow = this.#flows.find(packet, guestId, 0) ?? this.#open(packet, guestId, nowMs);
     if (flow === null) return;
     flow.port = packet.port;
     flow.macHi = packet.macHi;
@@ -107,26 +97,20 @@ export class EchoNat {
   }
 
   poll(nowMs: number): void {
-    this.#now = nowMs;
-    this.#wheel.poll(nowMs, this.#fire);
+    this.#flows.poll(nowMs);
   }
 
   pollAt(): number {
-    return this.#wheel.pollAt();
+    return this.#flows.pollAt();
   }
 
   closePort(port: GuestPort): void {
-    for (const flow of this.#flows) if (flow.id >= 0 && flow.port === port) this.#close(flow);
+    this.#flows.forEach(port, (flow) => this.#close(flow));
   }
 
   /** A guest came back on another port: its flows follow. */
   movePort(from: GuestPort, to: GuestPort): void {
-    for (const flow of this.#flows) {
-      if (flow.id < 0 || flow.port !== from) continue;
-      flow.port = to;
-      this.#uncount(flow);
-      this.#count(flow, to.id);
-    }
+    this.#flows.movePort(from, to);
   }
 
   #forbid(packet: Packet, tell: () => void, nowMs: number): void {
@@ -145,27 +129,15 @@ export class EchoNat {
       this.#gateways.gatewayOf(segmentId)?.reject(packet, 'prohibited', nowMs);
       return null;
     }
-    const used = this.#portUse.get(packet.port!.id) ?? 0;
-    const id = used >= MAX_ECHO_FLOWS_PER_PORT ? -1 : this.#table.insert(this.#key);
-    if (id < 0) {
-      this.#counters.count(DROP_LIMIT);
-      return null;
-    }
+    if (!this.#flows.hasRoom(packet)) return null;
     const fd = this.#sockets.openEcho($target.w0, $target.w1, $target.w2, $target.w3);
     if (fd < 0) {
-      this.#table.delete(id);
       this.#refuse(packet, -fd, nowMs);
       return null;
     }
-    const flow = (this.#flows[id] ??= this.#newFlow());
-    flow.copyFrom(packet);
-    flow.id = id;
+    const flow = this.#flows.insert(packet, guestId, 0, LIFE_MS, nowMs);
     flow.fd = fd;
-    flow.guestId = guestId;
-    flow.hops = 0;
     flow.token = this.#sockets.watch(fd, flow);
-    this.#count(flow, packet.port!.id);
-    this.#wheel.schedule(id, nowMs + LIFE_MS);
     this.#counters.count(OPENED);
     return flow;
   }
@@ -207,7 +179,7 @@ export class EchoNat {
       }
       if (n < icmpv4.HEADER_LEN) continue;
       flow.lastMs = nowMs;
-      v.setUint16(o + 4, flow.guestId);
+      v.setUint16(o + 4, flow.guestPort);
       this.#counters.count(REPLIES);
       if (flow.family === 4) {
         icmpv4.setChecksum(v, o, n);
@@ -229,35 +201,13 @@ export class EchoNat {
       const sequence = error.payloadLen >= icmpv4.HEADER_LEN ? icmpv4.echoSequence(v, error.payload) : 0;
       const type = flow.family === 4 ? icmpv4.TYPE_ECHO_REQUEST : icmpv6.TYPE_ECHO_REQUEST;
       const protocol = flow.family === 4 ? PROTO_ICMP : PROTO_ICMPV6;
-      const second = (flow.guestId << 16) | sequence;
+      const second = (flow.guestPort << 16) | sequence;
       sendQuoted(gateway, this.#output, flow, protocol, type << 24, second, error, nowMs);
     }
   }
 
-  #onTimer(flow: EchoFlow): void {
-    if (flow.id < 0) return;
-    const dueMs = flow.lastMs + LIFE_MS;
-    if (this.#now < dueMs) this.#wheel.schedule(flow.id, dueMs);
-    else this.#close(flow);
-  }
-
   #close(flow: EchoFlow): void {
-    this.#wheel.cancel(flow.id);
     this.#sockets.close(flow.fd, flow.token);
-    this.#uncount(flow);
-    this.#table.delete(flow.id);
-    flow.id = -1;
-    flow.fd = -1;
-  }
-
-  #count(flow: EchoFlow, portId: number): void {
-    flow.countedPort = portId;
-    this.#portUse.set(portId, (this.#portUse.get(portId) ?? 0) + 1);
-  }
-
-  #uncount(flow: EchoFlow): void {
-    const used = (this.#portUse.get(flow.countedPort) ?? 1) - 1;
-    if (used > 0) this.#portUse.set(flow.countedPort, used);
-    else this.#portUse.delete(flow.countedPort);
+    this.#flows.delete(flow);
   }
 }

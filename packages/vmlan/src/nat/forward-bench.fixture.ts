@@ -20,7 +20,7 @@ import { GUEST_MAC, ipv4Frame, ipv6Frame, tcpOf } from '../wire/packets.fixture.
 import { GUEST_4, NatBench } from './bench.fixture.ts';
 import type { Client, ForwardSockets, ListenAddress } from './forward-sockets.ts';
 import { type ForwardContext, type GuestTarget, TcpForward, UdpForward } from './forwards.ts';
-import { bytesOf, latin1, textOf, words } from './scripted-sockets.fixture.ts';
+import { type ScriptedMessages, bytesOf, latin1, textOf, words } from './scripted-sockets.fixture.ts';
 
 const EAGAIN = -11;
 
@@ -49,6 +49,8 @@ export class ScriptedForwardSockets implements ForwardSockets {
   resets = 0;
   failMute = 0;
   failSend = 0;
+  /** What the last receive took. */
+  readonly #from: Datagram[] = [];
   readonly #bench: ForwardBench;
 
   constructor(bench: ForwardBench) {
@@ -81,21 +83,36 @@ export class ScriptedForwardSockets implements ForwardSockets {
     return this.#bench.host.sockets.length;
   }
 
-  recvFrom(fd: number, off: number, len: number, client: Client): number {
-    const datagram = this.#live(fd).inbox.shift();
-    if (datagram === undefined) return EAGAIN;
-    client.words.set(words(datagram.from));
-    client.port = datagram.port;
-    client.scope = datagram.scope;
-    const n = Math.min(len, datagram.payload.length);
-    this.#bench.arena.u8.set(datagram.payload.subarray(0, n), off);
-    return n;
+  get received(): ScriptedMessages {
+    return this.#bench.sockets.received;
   }
 
-  sendTo(fd: number, off: number, len: number, to: Int32Array, port: number, scope: number): number {
+  receive(fd: number, to: number, max: number): number {
+    this.#from.length = 0;
+    return this.received.fill(to, max, 0, (off) => this.#recv(fd, off));
+  }
+
+  #recv(fd: number, off: number): number {
+    const datagram = this.#live(fd).inbox.shift();
+    if (datagram === undefined) return EAGAIN;
+    this.#from.push(datagram);
+    this.#bench.arena.u8.set(datagram.payload, off);
+    return datagram.payload.length;
+  }
+
+  readClient(index: number, client: Client): void {
+    const { from, port, scope } = this.#from[index]!;
+    client.words.set(words(from));
+    client.port = port;
+    client.scope = scope;
+  }
+
+  sendTo(fd: number, off: number, len: number, size: number, to: Int32Array, port: number, scope: number): number {
     if (this.failSend < 0) return this.failSend;
-    const payload = latin1(this.#bench.arena.u8.slice(off, off + len));
-    this.#live(fd).sent.push(`${textOf(to[0]!, to[1]!, to[2]!, to[3]!)}:${port}%${scope} ${payload}`);
+    for (let at = 0; at === 0 || at < len; at += size === 0 ? len + 1 : size) {
+      const payload = latin1(this.#bench.arena.u8.slice(off + at, off + Math.min(len, at + (size === 0 ? len : size))));
+      this.#live(fd).sent.push(`${textOf(to[0]!, to[1]!, to[2]!, to[3]!)}:${port}%${scope} ${payload}`);
+    }
     return len;
   }
 

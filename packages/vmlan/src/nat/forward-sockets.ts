@@ -5,6 +5,7 @@
  * away the socket is *muted*, and clients are refused by the kernel itself (a bound TCP socket that does not listen
  * answers RST; a UDP socket connected elsewhere answers port unreachable).
  */
+import type { Received } from './datagrams.ts';
 
 export interface ListenAddress {
   /** Mapped words; null: `path` is a unix socket. */
@@ -13,7 +14,7 @@ export interface ListenAddress {
   readonly path: string | null;
 }
 
-/** The sender of the datagram that `recvFrom` took; overwritten by the next one. */
+/** The sender of a message, as `readClient` tells it. */
 export interface Client {
   readonly words: Int32Array;
   port: number;
@@ -28,8 +29,13 @@ export interface ForwardSockets {
   /** `onReady` runs while the socket is not muted and there is something to accept or receive. */
   watch(fd: number, onReady: (nowMs: number) => void): void;
   accept(fd: number): number;
-  recvFrom(fd: number, off: number, len: number, client: Client): number;
-  sendTo(fd: number, off: number, len: number, words: Int32Array, port: number, scope: number): number;
+  /** Takes at most `max` messages, the first to `to`; returns how many `received` now describes. */
+  receive(fd: number, to: number, max: number): number;
+  readonly received: Received;
+  /** Who sent message `index` of `received`. */
+  readClient(index: number, client: Client): void;
+  /** One datagram (`size` 0), or a run of `size` bytes each: all of it leaves, or nothing. */
+  sendTo(fd: number, off: number, len: number, size: number, words: Int32Array, port: number, scope: number): number;
   /** Closes a connection with RST that no flow has taken over. */
   reset(fd: number): void;
   close(fd: number): void;

@@ -13,7 +13,8 @@ import { MAPPED, Path } from '../stack/path.ts';
 import { RESOLVING, type TcpFlow } from '../stack/tcp/flow.ts';
 import type { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { Client, ForwardSockets, ListenAddress } from './forward-sockets.ts';
-import type { FlowOwner, UdpFlow, UdpNat } from './udp-nat.ts';
+import type { FlowOwner, UdpFlow } from './udp-flow.ts';
+import type { UdpNat } from './udp-nat.ts';
 
 export const MAX_FORWARDS = 16_384;
 export const MAX_CLIENTS_PER_UDP_FORWARD = 4_096;
@@ -22,13 +23,12 @@ const LAST_PORT = 65_535;
 const PORT_TRIES = 64;
 const ACCEPT_BUDGET = 64;
 const RECV_BUDGET = 64;
-const MAX_PAYLOAD = 65_507;
+const RECV_AT_ONCE = 32;
 
 const ACCEPTED = counter('forward_connections');
 const ABSENT = counter('forward_guest_absent');
 const REFUSED = counter('forward_refused');
 const CLIENTS_FULL = counter('drop_forward_clients_full');
-const SEND_FAILED = counter('drop_forward_send_failed');
 
 /** A guest as a forward finds it. */
 export interface GuestTarget {
@@ -193,24 +193,27 @@ export class UdpForward implements Forward, FlowOwner {
     this.#context.udp.closeAll(null, this);
   }
 
-  onReply(flow: UdpFlow, off: number, len: number): void {
-    const { sockets, counters } = this.#context;
-    if (sockets.sendTo(this.#fd, off, len, flow.client, flow.clientPort, flow.clientScope) < 0) {
-      counters.count(SEND_FAILED);
-    }
+  sendToClient(flow: UdpFlow, off: number, len: number, size: number): number {
+    const { client, clientPort, clientScope } = flow;
+    return this.#context.sockets.sendTo(this.#fd, off, len, size, client, clientPort, clientScope);
   }
 
   #onReady(nowMs: number): void {
     const { sockets, udp } = this.#context;
-    const client = this.#client;
-    for (let i = 0; i < RECV_BUDGET; i++) {
+    const { off, len, segment } = sockets.received;
+    const scratch = this.#scratch;
+    for (let left = RECV_BUDGET; left > 0; left -= RECV_AT_ONCE) {
       const target = this.#target.find();
       if (target === null) return this.refresh();
-      this.#scratch.family = target.words[2] === MAPPED && (target.words[0]! | target.words[1]!) === 0 ? 4 : 6;
-      const n = sockets.recvFrom(this.#fd, udp.payload(this.#scratch), MAX_PAYLOAD, client);
-      if (n < 0) return;
-      const flow = this.#flowOf(target, nowMs);
-      if (flow !== null) udp.sendToGuest(flow, n, nowMs);
+      scratch.family = target.words[2] === MAPPED && (target.words[0]! | target.words[1]!) === 0 ? 4 : 6;
+      const n = sockets.receive(this.#fd, udp.payload(scratch), RECV_AT_ONCE);
+      for (let i = 0; i < n; i++) {
+        sockets.readClient(i, this.#client);
+        const flow = this.#flowOf(target, nowMs);
+        if (flow !== null) udp.toGuest.add(flow, off[i]!, len[i]!, segment[i]!, nowMs);
+      }
+      udp.toGuest.end(nowMs);
+      if (n < RECV_AT_ONCE) return; // no more waits; else epoll says so
     }
   }
 

@@ -5,14 +5,24 @@
  */
 import assert from 'node:assert/strict';
 import type { Arena } from '../core/arena.ts';
+import type { Flushable } from '../core/poller.ts';
 import { MAPPED } from '../stack/path.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../wire/address.ts';
-import type { DatagramListener, DatagramSockets, SocketError } from './datagrams.ts';
+import {
+  type DatagramListener,
+  type DatagramSockets,
+  MAX_PAYLOAD,
+  MAX_RUN,
+  type Received,
+  type SocketError,
+} from './datagrams.ts';
 
 const EAGAIN = -11;
 const EADDRINUSE = -98;
 const FIRST_FD = 10;
 const FIRST_PORT = 33_000;
+const MESSAGES = 32;
+const MESSAGE_ROOM = 65_536;
 
 export type Words = readonly [number, number, number, number];
 
@@ -47,6 +57,10 @@ export class ScriptedSocket {
   readonly localPort: number;
   /** What the guest sent, as Latin-1 text. */
   sent: string[] = [];
+  /** Lengths, in datagrams, of the runs among them. */
+  readonly runs: number[] = [];
+  /** Above 0: what comes are runs of datagrams of this size. */
+  gro = 0;
   /** Every hop limit that was set; -1 is the host's own. */
   readonly hops: number[] = [];
   readonly inbox: Uint8Array[] = [];
@@ -69,6 +83,30 @@ export class ScriptedSocket {
   }
 }
 
+/** The messages of one receive, filled one by one. */
+export class ScriptedMessages implements Received {
+  readonly off: Int32Array = new Int32Array(MESSAGES);
+  readonly len: Int32Array = new Int32Array(MESSAGES);
+  readonly segment: Int32Array = new Int32Array(MESSAGES);
+  readonly #slab: number;
+
+  constructor(arena: Arena) {
+    this.#slab = arena.alloc(MESSAGES * MESSAGE_ROOM);
+  }
+
+  /** `recv` answers as recv does; its failure is told only when nothing came before it. */
+  fill(to: number, max: number, segment: number, recv: (off: number) => number): number {
+    for (let i = 0; i < max; i++) {
+      this.off[i] = i === 0 ? to : this.#slab + i * MESSAGE_ROOM;
+      const n = recv(this.off[i]!);
+      if (n < 0) return i > 0 ? i : n;
+      this.len[i] = n;
+      this.segment[i] = segment;
+    }
+    return max;
+  }
+}
+
 export class ScriptedSockets implements DatagramSockets {
   /** All that were ever opened, in order. */
   readonly all: ScriptedSocket[] = [];
@@ -80,13 +118,17 @@ export class ScriptedSockets implements DatagramSockets {
   opens = 0;
   /** Whether anybody can be told of events: epoll takes no more otherwise. */
   watchResult = 0;
+  readonly received: ScriptedMessages;
+  sendsRuns = true;
   readonly #u8: Uint8Array;
   readonly #payload: number;
+  readonly #flushes: Flushable[] = [];
   readonly #now: () => number;
 
   constructor(arena: Arena, now: () => number) {
     this.#u8 = arena.u8;
     this.#payload = arena.alloc(2048);
+    this.received = new ScriptedMessages(arena);
     this.#now = now;
   }
 
@@ -146,6 +188,32 @@ export class ScriptedSockets implements DatagramSockets {
     if (failure !== undefined) return failure;
     socket.sent.push(latin1(this.#u8.slice(off, off + len)));
     return len;
+  }
+
+  sendRun(fd: number, off: number, len: number, size: number): number {
+    const socket = this.#live(fd);
+    const failure = socket.failSend.shift();
+    if (failure !== undefined) return failure;
+    assert.ok(len > size && len <= MAX_PAYLOAD && len <= size * MAX_RUN, `a run of ${len} bytes, ${size} each`);
+    for (let at = 0; at < len; at += size) {
+      socket.sent.push(latin1(this.#u8.slice(off + at, off + Math.min(at + size, len))));
+    }
+    socket.runs.push(Math.ceil(len / size));
+    return len;
+  }
+
+  receive(fd: number, to: number, max: number): number {
+    const { gro } = this.#live(fd);
+    return this.received.fill(to, max, gro, (off) => this.recv(fd, off, MAX_PAYLOAD));
+  }
+
+  flushLater(target: Flushable): void {
+    this.#flushes.push(target);
+  }
+
+  /** The end of a wake-up. */
+  flush(): void {
+    for (const target of this.#flushes.splice(0)) target.flush(this.#now());
   }
 
   recv(fd: number, off: number, len: number): number {

@@ -16,7 +16,8 @@ import {
   quotedTransport,
 } from './bench.fixture.ts';
 import { latin1, words } from './scripted-sockets.fixture.ts';
-import { MAX_UDP_FLOWS, MAX_UDP_FLOWS_PER_PORT, type UdpFlow } from './udp-nat.ts';
+import type { UdpFlow } from './udp-flow.ts';
+import { MAX_UDP_FLOWS, MAX_UDP_FLOWS_PER_PORT } from './udp-nat.ts';
 
 const EAGAIN = -11;
 const EMFILE = -24;
@@ -410,7 +411,7 @@ describe('sending', () => {
     bench.hears(bench.udp4());
     bench.sockets.last.failSend.push(ENETUNREACH, ENETUNREACH);
     bench.hears(bench.udp4());
-    assert.deepEqual(bench.says(), [`${GATEWAY_4} > ${GUEST_4} icmp type 3 code 0 rest 0 length 41`]);
+    assert.deepEqual(bench.says(), [`${GATEWAY_4} > ${GUEST_4} icmp type 3 code 0 rest 0 length 36`]);
     bench.dropped('drop_udp_send_failed');
   });
 
@@ -508,13 +509,13 @@ describe('flows of an owner', () => {
     const bench = new NatBench();
     const heard: string[] = [];
     const owner = {
-      onReply: (flow: UdpFlow, off: number, len: number) =>
-        void heard.push(`${flow.clientPort} ${latin1(bench.arena.u8.slice(off, off + len))}`),
+      sendToClient: (flow: UdpFlow, off: number, len: number) =>
+        heard.push(`${flow.clientPort} ${latin1(bench.arena.u8.slice(off, off + len))}`),
     };
     const flow = bench.udp.openForward(path(bench), 4000, 50_000, owner, bench.nowMs)!;
     flow.clientPort = 7777;
     bench.arena.u8.set(new TextEncoder().encode('hey'), bench.udp.payload(flow));
-    bench.udp.sendToGuest(flow, 3, bench.nowMs);
+    bench.udp.sendToGuest(flow, 3, 0, bench.nowMs);
     assert.deepEqual(bench.says(), [`${GATEWAY_4}.50000 > ${GUEST_4}.4000 udp length 3`]);
     bench.hears(bench.udp4({ dst: GATEWAY_4, dstPort: 50_000 }, 'ho'));
     assert.deepEqual(heard, ['7777 ho']);
@@ -529,7 +530,7 @@ describe('flows of an owner', () => {
 
   test('they end with their owner, those of others do not', () => {
     const bench = new NatBench();
-    const owners = [{ onReply: () => {} }, { onReply: () => {} }];
+    const owners = [{ sendToClient: () => 0 }, { sendToClient: () => 0 }];
     for (const [i, owner] of owners.entries()) bench.udp.openForward(path(bench), 4000, 50_000 + i, owner, bench.nowMs);
     bench.hears(bench.udp4());
     bench.udp.closeAll(null, owners[0]!);
@@ -539,7 +540,7 @@ describe('flows of an owner', () => {
 
   test('they count against the guest’s share', () => {
     const bench = new NatBench();
-    const owner = { onReply: () => {} };
+    const owner = { sendToClient: () => 0 };
     for (let i = 0; i < MAX_UDP_FLOWS_PER_PORT; i++) bench.udp.openForward(path(bench), i + 1, 50_000, owner, 0);
     assert.equal(bench.udp.openForward(path(bench), 9999, 50_000, owner, bench.nowMs), null);
     bench.dropped('drop_udp_guest_limit');

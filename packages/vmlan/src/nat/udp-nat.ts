@@ -4,24 +4,28 @@
  * Zone: packet for datagrams, flow to open.  One connected socket per (guest endpoint, remote endpoint), so the kernel
  * filters by address and port and reports ICMP errors to the right flow (IP_RECVERR).  All sockets of one guest endpoint
  * are bound to the same host port where that is free: endpoint-independent mapping (RFC 4787 §4.1).  Flows end after a
- * time of silence that depends on what they are (RFC 4787 §4.3, RFC 8085 §3.5).
+ * time of silence that depends on what they are (RFC 4787 §4.3, RFC 8085 §3.5).  Datagrams are
+ * joined both ways (outgoing-runs.ts, incoming-run.ts): a run leaves in one call and reaches the guest as one frame.
  *
  * A forward's flow has no socket of its own: it answers through its forward's socket (`FlowOwner`).
  */
+import type { Arena } from '../core/arena.ts';
 import { type Counters, counter } from '../core/counters.ts';
-import { FlowTable, KEY_WORDS } from '../core/flow-table.ts';
-import { TimerWheel } from '../core/timer-wheel.ts';
+import { quote } from '../stack/icmp-quote.ts';
 import type { IpOutput } from '../stack/ip-output.ts';
-import type { Packet } from '../stack/packet.ts';
-import { type GuestPort, Path, fillKey } from '../stack/path.ts';
+import { Packet } from '../stack/packet.ts';
+import type { GuestPort, Path } from '../stack/path.ts';
 import { PROTO_UDP } from '../wire/ipv4.ts';
 import * as udp from '../wire/udp.ts';
-import type { DatagramSockets, SocketError } from './datagrams.ts';
-import { newSocketError } from './datagrams.ts';
+import { type DatagramSockets, MAX_PAYLOAD, MAX_RUN, type SocketError, newSocketError } from './datagrams.ts';
+import { FlowSet } from './flow-set.ts';
 import type { GatewayLookup } from './gateway-lookup.ts';
 import { errorOf } from './icmp-errors.ts';
 import { sendQuoted } from './icmp-relay.ts';
+import { IncomingRun } from './incoming-run.ts';
+import { OutgoingRuns } from './outgoing-runs.ts';
 import { $target, PASS, PASS_LOCAL, REFUSED } from './policy.ts';
+import { type FlowOwner, UdpFlow } from './udp-flow.ts';
 
 export const MAX_UDP_FLOWS = 16_384;
 export const MAX_UDP_FLOWS_PER_PORT = 8_192;
@@ -30,12 +34,21 @@ const ENDPOINTS_MAX = MAX_UDP_FLOWS;
 const QUERY_MS = 10_000; // DNS, NTP
 const UNREPLIED_MS = 30_000;
 const ASSURED_MS = 180_000;
+/** Messages taken from a socket in a wake-up. */
 const RECV_BUDGET = 64;
+const RECV_AT_ONCE = 32;
+const RECV_BULK = 16; // messages, of long ones
+/** A message above this fills a cache by itself: the next is read where it was. */
+const BULK_BYTES = 16_384;
 const ERROR_BUDGET = 16;
-const MAX_PAYLOAD = 65_507;
 /** Below this a guest is tracing a route: its hop limit is passed on; others leave with the host's own. */
 const TRACE_HOPS = 32;
 const EAGAIN = -11;
+const ENOBUFS = -105;
+/** Why the host's way takes no run: none of this size (EINVAL, EMSGSIZE), or none at all (EIO). */
+const EINVAL = -22;
+const EMSGSIZE = -90;
+const EIO = -5;
 
 const OPENED = counter('udp_flows_opened');
 const EXPIRED = counter('udp_flows_expired');
@@ -44,34 +57,8 @@ const TO_GUEST = counter('udp_datagrams_to_guest');
 const REFUSED_FULL = counter('drop_udp_flow_table_full');
 const REFUSED_PORT = counter('drop_udp_guest_limit');
 const SEND_FAILED = counter('drop_udp_send_failed');
+const FORWARD_SEND_FAILED = counter('drop_forward_send_failed');
 const NO_SOCKET = counter('drop_udp_no_socket');
-
-/** Who answers for flows that share a socket: a UDP forward. */
-export interface FlowOwner {
-  /** The guest's payload for the flow's client. */
-  onReply(flow: UdpFlow, off: number, len: number): void;
-}
-
-export class UdpFlow extends Path {
-  id = -1;
-  fd = -1;
-  token = -1;
-  guestPort = 0;
-  remotePort = 0;
-  hops = 0;
-  lastMs = 0;
-  lifeMs = 0;
-  /** Port id whose limit this flow counts against. */
-  countedPort = -1;
-  endpoint = '';
-  owner: FlowOwner | null = null;
-  /** A forward's client: mapped words, port, IPv6 scope. */
-  readonly client: Int32Array = new Int32Array(4);
-  clientPort = 0;
-  clientScope = 0;
-  onReadable: (nowMs: number) => void = () => {};
-  onError: (nowMs: number) => void = () => {};
-}
 
 interface Endpoint {
   localPort: number;
@@ -83,17 +70,16 @@ export class UdpNat {
   readonly #sockets: DatagramSockets;
   readonly #gateways: GatewayLookup;
   readonly #counters: Counters;
-  readonly #table: FlowTable;
-  readonly #wheel: TimerWheel;
-  readonly #flows: UdpFlow[] = [];
-  readonly #key = new Int32Array(KEY_WORDS);
+  readonly #flows: FlowSet<UdpFlow>;
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #portUse = new Map<number, number>();
   readonly #error: SocketError = newSocketError();
-  #now: number;
-  readonly #fire = (id: number): void => this.#onTimer(this.#flows[id]!);
+  readonly #runs: OutgoingRuns;
+  /** What is on its way to a guest; also of forwards. */
+  readonly toGuest: IncomingRun;
+  readonly #refused = new Packet();
 
   constructor(
+    arena: Arena,
     output: IpOutput,
     sockets: DatagramSockets,
     gateways: GatewayLookup,
@@ -105,56 +91,61 @@ export class UdpNat {
     this.#sockets = sockets;
     this.#gateways = gateways;
     this.#counters = counters;
-    this.#table = new FlowTable(MAX_UDP_FLOWS, seed);
-    this.#wheel = new TimerWheel(MAX_UDP_FLOWS, nowMs);
-    this.#now = nowMs;
+    this.#runs = new OutgoingRuns(arena, sockets, (flow, off, len, size, now) => this.#send(flow, off, len, size, now));
+    this.toGuest = new IncomingRun(output.u8, this);
+    const options = {
+      flows: MAX_UDP_FLOWS,
+      flowsPerPort: MAX_UDP_FLOWS_PER_PORT,
+      checkMs: QUERY_MS,
+      dropFull: REFUSED_FULL,
+      dropPort: REFUSED_PORT,
+      create: () => this.#newFlow(),
+      onExpired: (flow: UdpFlow) => this.#onExpired(flow),
+    };
+    this.#flows = new FlowSet(options, counters, seed, nowMs);
   }
 
   get size(): number {
-    return this.#table.size;
+    return this.#flows.size;
   }
 
-  /** A checked datagram from a guest, not for a service of the gateway. */
+  /** A checked datagram (or a run of them) from a guest, not for a service of the gateway. */
   onUdp(packet: Packet, nowMs: number): void {
     const { view: v } = this.#output;
     const srcPort = udp.srcPort(v, packet.l4);
     const dstPort = udp.dstPort(v, packet.l4);
-    this.#now = nowMs;
-    fillKey(this.#key, packet, srcPort, dstPort);
-    const id = this.#table.find(this.#key);
-    const flow = id >= 0 ? this.#flows[id]! : this.#open(packet, srcPort, dstPort, nowMs);
+    const flow = this.#flows.find(packet, srcPort, dstPort) ?? this.#open(packet, srcPort, dstPort, nowMs);
     if (flow === null) return;
     flow.port = packet.port;
     flow.macHi = packet.macHi;
     flow.macLo = packet.macLo;
     flow.lastMs = nowMs;
-    this.#counters.count(FROM_GUEST);
     const data = packet.l4 + udp.HEADER_LEN;
     const len = udp.payloadLen(v, packet.l4);
-    if (flow.owner !== null) flow.owner.onReply(flow, data, len);
-    else this.#send(flow, packet, data, len, nowMs);
+    const size = packet.runSize;
+    this.#counters.add(FROM_GUEST, datagramsOf(len, size));
+    if (flow.owner === null) this.#setHops(flow, packet.hopLimit, nowMs);
+    if (size === 0) return this.#runs.add(flow, data, len, nowMs);
+    this.#runs.end(flow, nowMs);
+    this.#send(flow, data, len, size, nowMs);
   }
 
   /** The flow of a forward's client, opened when it is new; null when a table is full. */
   openForward(path: Path, guestPort: number, remotePort: number, owner: FlowOwner, nowMs: number): UdpFlow | null {
-    this.#now = nowMs;
-    if (!this.#hasRoom(path)) return null;
-    const flow = this.#insert(path, guestPort, remotePort, nowMs);
+    if (!this.#flows.hasRoom(path)) return null;
+    const flow = this.#insert(path, guestPort, remotePort, ASSURED_MS, nowMs);
     flow.owner = owner;
-    flow.lifeMs = ASSURED_MS;
     return flow;
   }
 
   isTaken(path: Path, guestPort: number, remotePort: number): boolean {
-    fillKey(this.#key, path, guestPort, remotePort);
-    return this.#table.find(this.#key) >= 0;
+    return this.#flows.find(path, guestPort, remotePort) !== null;
   }
 
-  /** Payload of `len` bytes at `payload(flow)` for the guest. */
-  sendToGuest(flow: UdpFlow, len: number, nowMs: number): void {
+  sendToGuest(flow: UdpFlow, len: number, size: number, nowMs: number): void {
     flow.lastMs = nowMs;
-    this.#counters.count(TO_GUEST);
-    this.#output.sendUdp(flow, flow.remotePort, flow.guestPort, len);
+    this.#counters.add(TO_GUEST, datagramsOf(len, size));
+    this.#output.sendUdp(flow, flow.remotePort, flow.guestPort, len, size);
   }
 
   payload(flow: Path): number {
@@ -162,35 +153,27 @@ export class UdpNat {
   }
 
   poll(nowMs: number): void {
-    this.#now = nowMs;
-    this.#wheel.poll(nowMs, this.#fire);
+    this.#flows.poll(nowMs);
   }
 
   pollAt(): number {
-    return this.#wheel.pollAt();
+    return this.#flows.pollAt();
   }
 
   /** Ends the flows of a port that is gone, or (with `owner`) of a forward. */
   closeAll(port: GuestPort | null, owner: FlowOwner | null): void {
-    for (const flow of this.#flows) {
-      if (flow.id >= 0 && (port === null || flow.port === port) && (owner === null || flow.owner === owner)) {
-        this.#close(flow);
-      }
-    }
+    this.#flows.forEach(port, (flow) => {
+      if (owner === null || flow.owner === owner) this.#close(flow);
+    });
   }
 
   /** A guest came back on another port: its flows follow. */
   movePort(from: GuestPort, to: GuestPort): void {
-    for (const flow of this.#flows) {
-      if (flow.id < 0 || flow.port !== from) continue;
-      flow.port = to;
-      this.#uncount(flow);
-      this.#count(flow, to.id);
-    }
+    this.#flows.movePort(from, to);
   }
 
   #open(packet: Packet, srcPort: number, dstPort: number, nowMs: number): UdpFlow | null {
-    if (!this.#hasRoom(packet)) return null; // before anything costs a system call
+    if (!this.#flows.hasRoom(packet)) return null; // before anything costs a system call
     const { remote0, remote1, remote2, remote3 } = packet;
     const segmentId = packet.segment!.id;
     const verdict = this.#gateways.policyOf(segmentId).decide('udp', remote0, remote1, remote2, remote3, dstPort);
@@ -209,10 +192,10 @@ export class UdpNat {
       this.#refuse(packet, -fd, nowMs);
       return null;
     }
-    const flow = this.#insert(packet, srcPort, dstPort, nowMs);
+    const lifeMs = dstPort === 53 || dstPort === 123 ? QUERY_MS : UNREPLIED_MS;
+    const flow = this.#insert(packet, srcPort, dstPort, lifeMs, nowMs);
     flow.fd = fd;
     flow.endpoint = endpoint;
-    flow.lifeMs = dstPort === 53 || dstPort === 123 ? QUERY_MS : UNREPLIED_MS;
     this.#useEndpoint(endpoint, fd);
     flow.token = this.#sockets.watch(fd, flow);
     return flow;
@@ -231,34 +214,12 @@ export class UdpNat {
     }
   }
 
-  /** Whether the guest's share and the table take one more flow. */
-  #hasRoom(path: Path): boolean {
-    if ((this.#portUse.get(path.port?.id ?? -1) ?? 0) >= MAX_UDP_FLOWS_PER_PORT) {
-      this.#counters.count(REFUSED_PORT);
-      return false;
-    }
-    if (this.#table.size < MAX_UDP_FLOWS) return true;
-    this.#counters.count(REFUSED_FULL);
-    return false;
-  }
-
-  #insert(path: Path, guestPort: number, remotePort: number, nowMs: number): UdpFlow {
-    fillKey(this.#key, path, guestPort, remotePort);
-    const id = this.#table.insert(this.#key);
-    const flow = (this.#flows[id] ??= this.#newFlow());
-    flow.copyFrom(path);
-    flow.id = id;
-    flow.fd = -1;
-    flow.token = -1;
-    flow.guestPort = guestPort;
-    flow.remotePort = remotePort;
-    flow.hops = 0;
+  #insert(path: Path, guestPort: number, remotePort: number, lifeMs: number, nowMs: number): UdpFlow {
+    const flow = this.#flows.insert(path, guestPort, remotePort, lifeMs, nowMs);
     flow.owner = null;
     flow.endpoint = '';
-    flow.lastMs = nowMs;
-    flow.lifeMs = UNREPLIED_MS;
-    this.#count(flow, path.port?.id ?? -1);
-    this.#wheel.schedule(id, nowMs + QUERY_MS);
+    flow.joinMax = this.#sockets.sendsRuns ? MAX_PAYLOAD : 0;
+    flow.bulk = false;
     this.#counters.count(OPENED);
     return flow;
   }
@@ -270,33 +231,87 @@ export class UdpNat {
     return flow;
   }
 
-  #send(flow: UdpFlow, packet: Packet, off: number, len: number, nowMs: number): void {
-    const hops = packet.hopLimit <= TRACE_HOPS ? packet.hopLimit - 1 : 0;
-    if (hops !== flow.hops) {
-      flow.hops = hops;
-      this.#sockets.setHopLimit(flow.fd, flow.family, hops === 0 ? -1 : hops);
+  /** A socket has one hop limit: what waits was sent with the one before. */
+  #setHops(flow: UdpFlow, hopLimit: number, nowMs: number): void {
+    const hops = hopLimit <= TRACE_HOPS ? hopLimit - 1 : 0;
+    if (hops === flow.hops) return;
+    this.#runs.end(flow, nowMs);
+    flow.hops = hops;
+    this.#sockets.setHopLimit(flow.fd, flow.family, hops === 0 ? -1 : hops);
+  }
+
+  /** One datagram (`size` 0) or a run: in as few calls as the kernel takes it. */
+  #send(flow: UdpFlow, off: number, len: number, size: number, nowMs: number): void {
+    if (size === 0) return this.#sendOne(flow, off, len, nowMs);
+    const atOnce = size > flow.joinMax ? size : size * Math.min(MAX_RUN, Math.floor(MAX_PAYLOAD / size));
+    for (let at = 0; at < len; at += atOnce) {
+      const part = Math.min(atOnce, len - at);
+      if (part <= size) this.#sendOne(flow, off + at, part, nowMs);
+      else this.#sendRun(flow, off + at, part, size, nowMs);
     }
-    let n = this.#sockets.send(flow.fd, off, len);
+  }
+
+  #sendRun(flow: UdpFlow, off: number, len: number, size: number, nowMs: number): void {
+    let n = this.#trySend(flow, off, len, size);
+    if (n < 0 && !isFull(n)) {
+      this.#onError(flow, nowMs);
+      n = this.#trySend(flow, off, len, size);
+    }
+    if (n >= 0) return;
+    if (isFull(n)) return this.#counters.add(failureOf(flow), datagramsOf(len, size));
+    if (n === EINVAL || n === EMSGSIZE) flow.joinMax = size - 1;
+    else if (n === EIO) flow.joinMax = 0;
+    // Each by itself: an error hits the datagram that causes it.
+    for (let at = 0; at < len; at += size) this.#sendOne(flow, off + at, Math.min(size, len - at), nowMs);
+  }
+
+  #sendOne(flow: UdpFlow, off: number, len: number, nowMs: number): void {
+    let n = this.#trySend(flow, off, len, 0);
     if (n < 0 && n !== EAGAIN) {
       // What came for an earlier datagram is reported at this one (man 7 ip): take it, then send.
       this.#onError(flow, nowMs);
-      n = this.#sockets.send(flow.fd, off, len);
+      n = this.#trySend(flow, off, len, 0);
     }
     if (n >= 0) return;
-    this.#counters.count(SEND_FAILED);
-    this.#refuse(packet, -n, nowMs);
+    this.#counters.count(failureOf(flow));
+    if (flow.owner === null) this.#refuseSent(flow, len, -n, nowMs);
+  }
+
+  #trySend(flow: UdpFlow, off: number, len: number, size: number): number {
+    if (flow.owner !== null) return flow.owner.sendToClient(flow, off, len, size);
+    return size === 0 ? this.#sockets.send(flow.fd, off, len) : this.#sockets.sendRun(flow.fd, off, len, size);
+  }
+
+  /** Tells the guest that the host refuses what it sent: the packet is gone, its header is written again. */
+  #refuseSent(flow: UdpFlow, len: number, errno: number, nowMs: number): void {
+    const gateway = this.#gateways.gatewayOf(flow.segment!.id);
+    const why = errorOf(errno);
+    if (why === null || gateway === null) return;
+    const packet = this.#refused;
+    packet.copyFrom(flow);
+    packet.protocol = PROTO_UDP;
+    packet.ip = gateway.icmp.quoteOffset(flow.family);
+    const ports = (flow.guestPort << 16) | flow.remotePort;
+    packet.ipLen = quote(this.#output, gateway.icmp, flow, PROTO_UDP, ports, (udp.HEADER_LEN + len) << 16);
+    gateway.reject(packet, why, nowMs);
   }
 
   #onReadable(flow: UdpFlow, nowMs: number): void {
+    const { off, len, segment } = this.#sockets.received;
     const to = this.payload(flow);
-    for (let i = 0; i < RECV_BUDGET && flow.fd >= 0; i++) {
-      const n = this.#sockets.recv(flow.fd, to, MAX_PAYLOAD);
+    for (let left = RECV_BUDGET; left > 0 && flow.fd >= 0;) {
+      const max = flow.bulk ? 1 : RECV_AT_ONCE;
+      const n = this.#sockets.receive(flow.fd, to, max);
       if (n < 0) {
         if (n !== EAGAIN) this.#onError(flow, nowMs);
         return;
       }
       if (flow.lifeMs === UNREPLIED_MS) flow.lifeMs = ASSURED_MS;
-      this.sendToGuest(flow, n, nowMs);
+      for (let i = 0; i < n; i++) this.toGuest.add(flow, off[i]!, len[i]!, segment[i]!, nowMs);
+      this.toGuest.end(nowMs);
+      if (n < max) return; // no more waits; else epoll says so
+      flow.bulk = len[n - 1]! > BULK_BYTES;
+      left -= flow.bulk ? RECV_BUDGET / RECV_BULK : n;
     }
   }
 
@@ -311,34 +326,23 @@ export class UdpNat {
     }
   }
 
-  #onTimer(flow: UdpFlow): void {
-    if (flow.id < 0) return;
-    const dueMs = flow.lastMs + flow.lifeMs;
-    if (this.#now < dueMs) return this.#wheel.schedule(flow.id, dueMs);
+  #onExpired(flow: UdpFlow): void {
     this.#counters.count(EXPIRED);
     this.#close(flow);
   }
 
   #close(flow: UdpFlow): void {
-    this.#wheel.cancel(flow.id);
+    this.#runs.end(flow, flow.lastMs);
     if (flow.fd >= 0) this.#sockets.close(flow.fd, flow.token);
     const endpoint = this.#endpoints.get(flow.endpoint);
     if (endpoint !== undefined && --endpoint.flows === 0) this.#endpoints.delete(flow.endpoint);
-    this.#uncount(flow);
-    this.#table.delete(flow.id);
-    flow.id = -1;
-    flow.fd = -1;
+    this.#flows.delete(flow);
     flow.owner = null;
   }
-
-  #count(flow: UdpFlow, portId: number): void {
-    flow.countedPort = portId;
-    this.#portUse.set(portId, (this.#portUse.get(portId) ?? 0) + 1);
-  }
-
-  #uncount(flow: UdpFlow): void {
-    const used = (this.#portUse.get(flow.countedPort) ?? 1) - 1;
-    if (used > 0) this.#portUse.set(flow.countedPort, used);
-    else this.#portUse.delete(flow.countedPort);
-  }
 }
+
+const failureOf = (flow: UdpFlow): number => (flow.owner === null ? SEND_FAILED : FORWARD_SEND_FAILED);
+
+const isFull = (result: number): boolean => result === EAGAIN || result === ENOBUFS;
+
+const datagramsOf = (len: number, size: number): number => (size === 0 ? 1 : Math.ceil(len / size));

@@ -19,7 +19,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import { $upper } from '../wire/ipv6.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as udp from '../wire/udp.ts';
-import { VERDICT_NAMES } from '../wire/verdict.ts';
+import { BAD_OFFLOAD, VERDICT_NAMES } from '../wire/verdict.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { Icmp, type Unreachable } from './icmp.ts';
 import { type IpOutput, pseudoToGuest } from './ip-output.ts';
@@ -42,6 +42,8 @@ const DROP_MARTIAN = counter('drop_martian_destination');
 const DROP_GROUP = counter('drop_group_not_ours');
 const DROP_SERVICES_OFF = counter('drop_gateway_service_off');
 
+/** Datagrams of a run, at most: Linux makes no longer ones (UDP_MAX_SEGMENTS). */
+const MAX_RUN = 128;
 const LIMITED_BROADCAST = 0xffff_ffff;
 
 /** UDP services of the gateway: DHCP, DHCPv6, DNS. */
@@ -99,15 +101,18 @@ export class Gateway {
   onFrame(port: GuestPort, off: number, len: number, nowMs: number): void {
     const l3 = off + ethernet.HEADER_LEN;
     const avail = len - ethernet.HEADER_LEN;
+    const v = this.output.view;
+    const hdr = off - vnetHdr.LEN;
     const p = this.#packet;
     p.segment = this.segment;
     p.port = port;
     p.frame = off;
-    p.macHi = ethernet.srcHi(this.output.view, off);
-    p.macLo = ethernet.srcLo(this.output.view, off);
-    p.group = ethernet.isMulticast(this.output.view, off);
-    p.trusted = (vnetHdr.flags(this.output.view, off - vnetHdr.LEN) & (vnetHdr.NEEDS_CSUM | vnetHdr.DATA_VALID)) !== 0;
-    switch (ethernet.etherType(this.output.view, off)) {
+    p.macHi = ethernet.srcHi(v, off);
+    p.macLo = ethernet.srcLo(v, off);
+    p.group = ethernet.isMulticast(v, off);
+    p.trusted = (vnetHdr.flags(v, hdr) & (vnetHdr.NEEDS_CSUM | vnetHdr.DATA_VALID)) !== 0;
+    p.runSize = vnetHdr.gsoType(v, hdr) === vnetHdr.GSO_UDP_L4 ? vnetHdr.gsoSize(v, hdr) : 0;
+    switch (ethernet.etherType(v, off)) {
       case ethernet.TYPE_IPV4:
         return this.#onIpv4(p, l3, avail, nowMs);
       case ethernet.TYPE_IPV6:
@@ -259,15 +264,30 @@ export class Gateway {
     const pseudo = p.trusted ? udp.UNVERIFIED : this.#pseudo(p);
     const verdict = udp.check(v, p.l4, p.l4Len, pseudo, p.family === 4);
     if (verdict !== 0) return this.#counters.count(DROP_UDP[verdict]!);
+    const len = udp.payloadLen(v, p.l4);
+    if (p.runSize >= len) p.runSize = 0;
+    else if (p.runSize * MAX_RUN < len && p.runSize > 0) return this.#counters.count(DROP_UDP[BAD_OFFLOAD]!);
     const toGateway = p.group || this.#addresses.owns(p.remote0, p.remote1, p.remote2, p.remote3);
-    if (toGateway) {
-      const data = p.l4 + udp.HEADER_LEN;
-      const len = udp.payloadLen(v, p.l4);
-      if (this.#services.onDatagram(p, udp.srcPort(v, p.l4), udp.dstPort(v, p.l4), data, len, nowMs)) return;
-    }
+    if (toGateway && this.#isForService(p, len, nowMs)) return;
     const nobody = p.family === 4 && p.guest3 === 0;
     if (p.group || this.config.addressesOnly || nobody) return this.#counters.count(DROP_SERVICES_OFF);
     this.#forwarding.onUdp(p, nowMs);
+  }
+
+  /** Shows the datagrams of the packet to the services; true when they were for one. */
+  #isForService(p: Packet, len: number, nowMs: number): boolean {
+    const v = this.output.view;
+    const srcPort = udp.srcPort(v, p.l4);
+    const dstPort = udp.dstPort(v, p.l4);
+    const data = p.l4 + udp.HEADER_LEN;
+    const step = p.runSize > 0 ? p.runSize : len;
+    let at = 0;
+    do {
+      const part = Math.min(step, len - at);
+      if (!this.#services.onDatagram(p, srcPort, dstPort, data + at, part, nowMs)) return false;
+      at += part;
+    } while (at < len);
+    return true;
   }
 
   /** Pseudo header sum of a packet from the guest, length zero: the sum is the same in both directions. */

@@ -94,23 +94,41 @@ export class IpOutput {
     }
   }
 
-  /** A datagram whose `len` payload bytes lie behind the UDP header at `l4`; the checksum is left to the link. */
-  sendUdp(path: Path, srcPort: number, dstPort: number, len: number): void {
+  /**
+   * The `len` payload bytes behind the UDP header at `l4`: one datagram, or a run of datagrams of `runSize` bytes with a
+   * last one that may be shorter. Checksums, and cutting the run, are left to the link.
+   */
+  sendUdp(path: Path, srcPort: number, dstPort: number, len: number, runSize: number = 0): void {
     const v = this.view;
     const o = this.l4(path.family);
+    const isRun = runSize > 0 && len > runSize;
     const l4Len = udp.HEADER_LEN + len;
-    udp.emit(v, o, srcPort, dstPort, l4Len);
-    const pseudo = pseudoToGuest(path, ipv4.PROTO_UDP, 0);
     const start = o - this.frame;
-    if (start - ethernet.HEADER_LEN + l4Len > this.mtu) {
+    const pseudo = pseudoToGuest(path, ipv4.PROTO_UDP, 0);
+    if (start - ethernet.HEADER_LEN + udp.HEADER_LEN + (isRun ? runSize : len) > this.mtu) {
+      if (isRun) return this.#sendApart(path, srcPort, dstPort, len, runSize);
+      udp.emit(v, o, srcPort, dstPort, l4Len);
       udp.setChecksum(v, o, pseudo);
       return this.send(path, ipv4.PROTO_UDP, HOP_LIMIT, l4Len);
     }
+    udp.emit(v, o, srcPort, dstPort, l4Len);
     udp.setPartialChecksum(v, o, pseudo);
     const hdr = this.frame - vnetHdr.LEN;
-    vnetHdr.emit(v, hdr, vnetHdr.NEEDS_CSUM, vnetHdr.GSO_NONE, 0, 0, start, udp.CHECKSUM_OFFSET);
+    const type = isRun ? vnetHdr.GSO_UDP_L4 : vnetHdr.GSO_NONE;
+    const headers = isRun ? start + udp.HEADER_LEN : 0;
+    vnetHdr.emit(v, hdr, vnetHdr.NEEDS_CSUM, type, headers, isRun ? runSize : 0, start, udp.CHECKSUM_OFFSET);
     this.emitHeaders(path, ipv4.PROTO_UDP, HOP_LIMIT, l4Len);
     this.transmit(path, this.frame, start + l4Len);
+  }
+
+  /** The datagrams of a run one after the other: they must be fragmented. */
+  #sendApart(path: Path, srcPort: number, dstPort: number, len: number, size: number): void {
+    const data = this.l4(path.family) + udp.HEADER_LEN;
+    for (let at = 0; at < len; at += size) {
+      const part = Math.min(size, len - at);
+      if (at > 0) this.u8.copyWithin(data, data + at, data + at + part);
+      this.sendUdp(path, srcPort, dstPort, part);
+    }
   }
 
   /** Ethernet and IP header of the scratch frame for `len` transport bytes. */

@@ -19,6 +19,8 @@ export class Packet extends Path {
   l4Len = 0;
   /** The link vouches for the transport checksum (verified, or still to be filled in). */
   trusted = false;
+  /** Payload of each datagram of a run that the link left uncut (UDP segmentation offload); 0: the packet is one. */
+  runSize = 0;
   /** Sent to a group address. */
   group = false;
 }

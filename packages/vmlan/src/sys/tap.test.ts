@@ -6,7 +6,7 @@ import { Arena } from '../core/arena.ts';
 import { EACCES, EAGAIN, EBUSY, EINVAL, EIO, ENOENT, EPERM } from './constants.ts';
 import { openLibc } from './libc.ts';
 import type { Sys } from './sys.ts';
-import { openTap, VNET_HDR_LEN } from './tap.ts';
+import { openTap, segmentUdp, VNET_HDR_LEN } from './tap.ts';
 
 /** A table where every call succeeds but the ones told to fail; keeps the ioctls it saw. */
 function scripted(fails: { open?: number; ioctl?: Record<number, number> }): {
@@ -69,10 +69,11 @@ test('a name that is too long and a MAC that is none are refused', () => {
   assert.deepEqual(closed, [7, 7]);
 });
 
-test('UDP segmentation is left out where the kernel has none', () => {
-  const { sys, seen } = scripted({ ioctl: { [TUNSETOFFLOAD]: EINVAL } });
-  assert.equal(openTap(sys, { name: 'tap9', mac: MAC, udpSegmentation: true }), 7);
-  assert.deepEqual(seen, [TUNSETIFF, TUNSETVNETHDRSZ, 0x6f, 0x0f, SIOCSIFHWADDR]);
+test('UDP segmentation is asked for, and may be refused', () => {
+  const table = scripted({});
+  assert.equal(segmentUdp(table.sys, 7), true);
+  assert.deepEqual(table.seen, [0x6f]);
+  assert.equal(segmentUdp(scripted({ ioctl: { [TUNSETOFFLOAD]: EINVAL } }).sys, 7), false);
 });
 
 /** Why a real interface cannot be made here; false when it can. */
@@ -91,7 +92,7 @@ describe('a real interface', { skip: obstacle() }, () => {
   const sys = openLibc({ arenaBytes: 1 << 18 });
   let fd = -1;
   before(() => {
-    fd = openTap(sys, { name, mac: '02:00:5e:00:53:01', udpSegmentation: true });
+    fd = openTap(sys, { name, mac: '02:00:5e:00:53:01' });
   });
   after(() => sys.close(fd));
 

@@ -2,7 +2,7 @@
  * TAP interfaces: /dev/net/tun and its ioctls (Documentation/networking/tuntap.rst, linux/if_tun.h).
  *
  * Zone: control.  A TAP here always carries struct virtio_net_hdr_v1 (12 bytes) before each frame, with checksum and
- * TCP segmentation left to whoever takes the frame; the engine finishes both when a frame leaves by another link.
+ * segmentation left to whoever takes the frame; the engine finishes both when a frame leaves by another link.
  * The interface lives as long as its descriptor is open, which the caller owns.  Failures become errors with the fix.
  */
 import { VmlanError } from '../core/errors.ts';
@@ -44,8 +44,6 @@ export interface TapOptions {
   readonly name: string;
   /** aa:bb:cc:dd:ee:ff */
   readonly mac: string;
-  /** Also let the kernel hand over UDP datagrams that are still to be cut; ignored where it cannot. */
-  readonly udpSegmentation?: boolean;
 }
 
 /** Creates the interface in the caller's network namespace; the descriptor is non-blocking and closes on exec. */
@@ -57,7 +55,7 @@ export function openTap(sys: Sys, options: TapOptions): number {
     sys.arena.view.setUint16(request + IFNAMSIZ, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL, true);
     const created = sys.ioctl(fd, TUNSETIFF, request, 0);
     if (created < 0) throw createError(-created, options.name);
-    setHeaderAndOffloads(sys, fd, request, options.udpSegmentation ?? false);
+    setHeaderAndOffloads(sys, fd, request);
     setMac(sys, fd, request, options.mac);
     return fd;
   } catch (error) {
@@ -81,15 +79,21 @@ function ifreqFor(arena: Arena, name: string): number {
   return offset;
 }
 
-function setHeaderAndOffloads(sys: Sys, fd: number, request: number, udpSegmentation: boolean): void {
+function setHeaderAndOffloads(sys: Sys, fd: number, request: number): void {
   const size = request + IFREQ_LEN;
   sys.arena.view.setInt32(size, VNET_HDR_LEN, true);
   const sized = sys.ioctl(fd, TUNSETVNETHDRSZ, size, 0);
   if (sized < 0) throw ioctlError('TUNSETVNETHDRSZ', -sized);
-  const wanted = udpSegmentation ? TCP_OFFLOADS | TUN_F_USO4 | TUN_F_USO6 : TCP_OFFLOADS;
-  let set = sys.ioctl(fd, TUNSETOFFLOAD, -1, wanted);
-  if (set === -EINVAL && udpSegmentation) set = sys.ioctl(fd, TUNSETOFFLOAD, -1, TCP_OFFLOADS);
+  const set = sys.ioctl(fd, TUNSETOFFLOAD, -1, TCP_OFFLOADS);
   if (set < 0) throw ioctlError('TUNSETOFFLOAD', -set);
+}
+
+/**
+ * Lets the kernel hand over runs of UDP datagrams that are still to be cut; it then also takes them. False where it has no
+ * such thing (before Linux 6.2).  Needs no privilege: who has the descriptor may ask.
+ */
+export function segmentUdp(sys: Sys, fd: number): boolean {
+  return sys.ioctl(fd, TUNSETOFFLOAD, -1, TCP_OFFLOADS | TUN_F_USO4 | TUN_F_USO6) >= 0;
 }
 
 function setMac(sys: Sys, fd: number, request: number, mac: string): void {
