@@ -60,10 +60,15 @@ export function iperfClientArgv(load: IperfLoad, port: number = PORT): string[] 
   return ['iperf3', ...target, '--parallel', String(load.streams), ...time, ...reverse, '--json'];
 }
 
-export async function iperf(guest: Namespace, host: Namespace, load: IperfLoad): Promise<IperfRate> {
-  await using _server = await startIperfServer(host);
+export async function iperf(
+  guest: Namespace,
+  host: Namespace,
+  load: IperfLoad,
+  port: number = PORT,
+): Promise<IperfRate> {
+  await using _server = await startIperfServer(host, port);
   const timeoutMs = (load.seconds + OMITTED_SECONDS + PATIENCE_SECONDS) * 1000;
-  const { stdout, stderr } = await guest.run(iperfClientArgv(load), { timeoutMs });
+  const { stdout, stderr } = await guest.run(iperfClientArgv(load, port), { timeoutMs });
   if (!stdout.trimStart().startsWith('{')) throw new Error(`iperf3: ${stderr}${stdout}`);
   return rateOf(JSON.parse(stdout) as IperfReport);
 }

@@ -10,9 +10,10 @@ import { join } from 'node:path';
 import type { Lab, Namespace } from '../../packages/vmlan/test/support/netns.ts';
 import { openLab, SERVER } from '../bed.ts';
 import { compare, type BenchTest, type Contender } from '../compare.ts';
-import { LoadAgent, LoadServer, NODE } from '../load/load-client.ts';
+import { LoadAgent, LoadServer } from '../load/load-client.ts';
 import { cpuSeconds } from '../measure/process-usage.ts';
 import { LARGE_MTU, SMALL_MTU } from '../peers/peer.ts';
+import { startCard } from '../peers/stream-card.ts';
 import { LOAD_MAC, type StreamPeer, type StreamUplink } from '../peers/stream-peer.ts';
 import { STREAM_PEERS } from '../peers/stream-peers.ts';
 import { isOurs, type Goal, type Metric, type Verified } from '../results.ts';
@@ -24,7 +25,6 @@ const RATE: Metric = { name: 'throughput', unit: 'Gbit/s', better: 'higher' };
 const CPU: Metric = { name: 'CPU', unit: '% per Gbit/s', better: 'lower' };
 /** By the load, for want of an acknowledgement. */
 const RESENT: Metric = { name: 'sent again', unit: '%', better: 'lower' };
-const STREAM_GUEST = join(import.meta.dirname, '../../packages/vmlan/test/support/stream-guest.ts');
 
 export interface StreamBed extends AsyncDisposable {
   readonly lab: Lab;
@@ -70,21 +70,16 @@ async function transfers(contender: string, bed: StreamBed, options: RunOptions)
   if (options.quick && !isOurs(contender)) return null;
   const { lab, far, uplink, folder, mtuBytes } = bed;
   const guest = await lab.guest('guest');
-  const request = {
-    ...{
-      socket: join(folder, 'tap'),
-      interface: 'eth0',
-      mac: LOAD_MAC,
-      mtuBytes,
-      loopback: true,
-      routerAdverts: false,
-    },
-    addresses: [`${uplink.own}/${uplink.prefix}`],
-    gateways: [uplink.gateway],
+  const { own, prefix, gateway, socket } = uplink;
+  const place = {
+    tapSocket: join(folder, 'tap'),
+    mac: LOAD_MAC,
+    mtuBytes,
+    address: `${own}/${prefix}`,
+    gateway,
+    socket,
   };
-  const target = JSON.stringify({ pid: null, path: guest.path });
-  await using card = lab.host.start([...NODE, STREAM_GUEST, JSON.stringify(request), target, uplink.socket]);
-  await card.waitFor(/^open$/m);
+  await using _card = await startCard(lab.host, guest, place);
   return await compareTransfers({ contender, guest, far, server: SERVER }, transferPlan(options));
 }
 

@@ -4,6 +4,7 @@
  * Zone: control to build and command, flow and packet below.  Nothing here knows threads: `send` is how it speaks to the
  * control plane, `handle` how it is spoken to, so tests run it in one thread over a fake kernel.
  */
+import { getHeapStatistics } from 'node:v8';
 import { Counters } from '../core/counters.ts';
 import { VmlanError, toErrorData } from '../core/errors.ts';
 import { MAX_FRAME_LEN } from '../links/link.ts';
@@ -388,6 +389,7 @@ export class NetworkEngine {
       leases: this.store.list(this.#sys.epochMs()),
       counters: this.counters.snapshot(),
       flows: { tcp: this.tcp.size, udp: this.udp.size, icmp: this.echo.size },
+      memory: { heap: getHeapStatistics().used_heap_size, arena: this.#sys.arena.used },
       ipv6Reachable: this.#reachable6,
       capabilities: this.capabilities,
     };
