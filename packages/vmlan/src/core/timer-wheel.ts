@@ -24,6 +24,7 @@ export class TimerWheel {
   readonly #deadline: Float64Array;
   readonly #due: Int32Array;
   #cursor: number; // tick up to which everything has fired
+  #nearest = 0; // no timer's turn comes between the cursor and this tick
   #count = 0;
 
   /** Ids are 0 … capacity - 1. */
@@ -50,6 +51,9 @@ export class TimerWheel {
     if (this.#slot[id] !== NONE) this.#unlink(id);
     const tick = Math.max(Math.ceil(deadlineMs / TICK), this.#cursor + 1);
     const slot = tick & MASK;
+    // A timer of a later turn of the wheel is passed by at its slot in this one.
+    const passed = this.#cursor + 1 + ((tick - this.#cursor - 1) & MASK);
+    if (passed < this.#nearest) this.#nearest = passed;
     const head = this.#head[slot]!;
     this.#deadline[id] = deadlineMs;
     this.#slot[id] = slot;
@@ -78,9 +82,11 @@ export class TimerWheel {
   /** When `poll` has something to do next: at most one turn ahead, Infinity when there is no timer. */
   pollAt(): number {
     if (this.#count === 0) return Infinity;
-    for (let ahead = 1; ahead <= SLOTS; ahead++) {
-      const tick = this.#cursor + ahead;
-      if (this.#head[tick & MASK] !== NONE) return tick * TICK;
+    const last = this.#cursor + SLOTS;
+    for (let tick = Math.max(this.#cursor + 1, this.#nearest); tick <= last; tick++) {
+      if (this.#head[tick & MASK] === NONE) continue;
+      this.#nearest = tick;
+      return tick * TICK;
     }
     return Infinity;
   }

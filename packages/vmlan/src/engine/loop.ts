@@ -30,7 +30,12 @@ export class EventLoop implements Poller {
   readonly #fds: number[] = [];
   readonly #generations: number[] = [];
   readonly #free: number[] = [];
+  /** Wakes that lie ahead, none of them before `#nextWakeMs`. */
   readonly #wakes = new Map<number, number>();
+  #nextWakeMs = Infinity;
+  /** Sources that spent their budget: they go on in the next turn, behind those that have waited longer. */
+  #again: number[] = [];
+  #goingOn: number[] = [];
   #flushes: Flushable[] = [];
   #flushing: Flushable[] = [];
   now: number;
@@ -83,7 +88,13 @@ export class EventLoop implements Poller {
   }
 
   wakeAt(token: number, atMs: number): void {
+    if (atMs <= this.now) {
+      this.#wakes.delete(token);
+      this.#again.push(token);
+      return;
+    }
     this.#wakes.set(token, atMs);
+    this.#nextWakeMs = Math.min(this.#nextWakeMs, atMs);
   }
 
   /** Sends what waits for the end of the turn. What a flush makes ready to flush waits for the next turn. */
@@ -102,11 +113,16 @@ export class EventLoop implements Poller {
     const now = this.#sys.monotonicMs();
     this.now = now;
     this.#counters.count(TURNS);
+    const goingOn = this.#again;
+    this.#again = this.#goingOn;
     for (let i = 0; i < n; i++) {
       const token = this.#sys.eventData(i);
       if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(this.#sys.eventMask(i), now);
     }
-    if (this.#wakes.size > 0) this.#wake(now);
+    for (const token of goingOn) this.#call(token, now);
+    goingOn.length = 0;
+    this.#goingOn = goingOn;
+    if (now >= this.#nextWakeMs) this.#wake(now);
     turns.poll(now);
     this.flush(now);
   }
@@ -116,19 +132,27 @@ export class EventLoop implements Poller {
   }
 
   #timeout(turns: Turns, maxWaitMs: number): number {
-    if (this.#flushes.length > 0) return 0;
-    let at = turns.pollAt(this.now);
-    for (const wake of this.#wakes.values()) if (wake < at) at = wake;
+    if (this.#flushes.length > 0 || this.#again.length > 0) return 0;
+    const at = Math.min(turns.pollAt(this.now), this.#nextWakeMs);
     return at === Infinity ? maxWaitMs : Math.min(Math.max(Math.ceil(at - this.#sys.monotonicMs()), 0), maxWaitMs);
   }
 
   #wake(now: number): void {
     const due: number[] = [];
-    for (const [token, at] of this.#wakes) if (at <= now) due.push(token);
+    let next = Infinity;
+    for (const [token, at] of this.#wakes) {
+      if (at <= now) due.push(token);
+      else if (at < next) next = at;
+    }
+    this.#nextWakeMs = next;
     for (const token of due) {
       this.#wakes.delete(token);
-      if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(0, now);
+      this.#call(token, now);
     }
+  }
+
+  #call(token: number, now: number): void {
+    if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(0, now);
   }
 
   #isCurrent(token: number): boolean {

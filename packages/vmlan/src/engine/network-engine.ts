@@ -85,6 +85,7 @@ export class NetworkEngine {
   readonly #forwards: ForwardTable;
   readonly #segments: Segments;
   readonly #questions: UpstreamQuestions;
+  /** Ports whose flows end after their grace, in the order in which they went. */
   readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
   readonly #dnsScratch: number;
   #dnsStreams = 0;
@@ -215,8 +216,7 @@ export class NetworkEngine {
   pollAt(nowMs: number): number {
     let at = Math.min(this.#routeCheckMs, this.tcp.pollAt(), this.udp.pollAt(), this.echo.pollAt());
     at = Math.min(at, this.#segments.pollAt(nowMs));
-    for (const { atMs } of this.#dying) at = Math.min(at, atMs);
-    return at;
+    return this.#dying.length > 0 ? Math.min(at, this.#dying[0]!.atMs) : at;
   }
 
   poll(nowMs: number): void {
@@ -252,10 +252,8 @@ export class NetworkEngine {
   }
 
   #endFlows(nowMs: number): void {
-    for (let i = this.#dying.length - 1; i >= 0; i--) {
-      const { port, host, atMs } = this.#dying[i]!;
-      if (nowMs < atMs) continue;
-      this.#dying.splice(i, 1);
+    while (this.#dying.length > 0 && nowMs >= this.#dying[0]!.atMs) {
+      const { port, host } = this.#dying.shift()!;
       this.tcp.closePort(port);
       this.udp.closeAll(port, null);
       this.echo.closePort(port);

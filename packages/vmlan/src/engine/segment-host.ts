@@ -48,6 +48,8 @@ export interface SharedParts {
 }
 
 export interface SegmentHost {
+  /** Waits to be polled (Segments). */
+  isTouched: boolean;
   readonly id: number;
   readonly segment: Segment;
   readonly policy: OutboundPolicy;
@@ -76,7 +78,8 @@ export function createSegment(config: EngineConfig, shared: SharedParts, id: num
   );
   // An isolated segment without addresses of its own has nobody at the gateway's place.
   if (config.ipv4 === null && config.ipv6 === null) {
-    return { id, segment, policy, gateway: null, services: null, advertiser: null, zone: null, dns: null };
+    const none = { gateway: null, services: null, advertiser: null, zone: null, dns: null };
+    return { isTouched: false, id, segment, policy, ...none };
   }
   return withGateway(config, shared, gatewayConfig, segment, policy, id);
 }
@@ -111,7 +114,8 @@ function withGateway(
   const gateway = new Gateway(segment, gatewayConfig, output, reassembler, services, forwarding, counters);
   services.gateway = gateway;
   segment.gateway = gateway;
-  const host: SegmentHost = { id, segment, policy, gateway, services, advertiser, zone, dns };
+  const parts = { gateway, services, advertiser, zone, dns };
+  const host: SegmentHost = { isTouched: false, id, segment, policy, ...parts };
   return host;
 }
 

@@ -18,6 +18,11 @@ export class Segments {
   /** Mode `user`: the segment of a NIC that is there, or was a moment ago. */
   readonly #byNic = new Map<string, SegmentHost>();
   readonly #shared: SegmentHost | null;
+  /** Those with something due that was not due before. */
+  #touched: SegmentHost[] = [];
+  #polling: SegmentHost[] = [];
+  /** Nothing is due earlier on a segment that is not touched. */
+  #nextMs = Infinity;
   #nextId = 1;
   #records: readonly DnsRecord[];
   #reverse: readonly ReverseTarget[] = [];
@@ -98,31 +103,56 @@ export class Segments {
   }
 
   pollAt(nowMs: number): number {
-    let at = Infinity;
-    for (const { gateway, advertiser, dns } of this.#hosts.values()) {
-      if (gateway !== null) at = Math.min(at, gateway.pollAt());
-      if (advertiser !== null) at = Math.min(at, advertiser.pollAt(nowMs));
-      if (dns !== null) at = Math.min(at, dns.pollAt());
-    }
-    return at;
+    return this.#touched.length > 0 ? nowMs : this.#nextMs;
   }
 
+  /** Looks at those that were touched; at all of them when the time has come that one of them waits for. */
   poll(nowMs: number): void {
-    for (const { gateway, services, dns } of this.#hosts.values()) {
-      gateway?.poll(nowMs);
-      services?.advertise(nowMs);
-      dns?.poll(nowMs);
+    if (nowMs >= this.#nextMs) {
+      this.#nextMs = Infinity;
+      for (const host of this.#hosts.values()) this.#touch(host);
     }
+    if (this.#touched.length === 0) return;
+    const due = this.#touched;
+    this.#touched = this.#polling;
+    for (const host of due) this.#pollOne(host, nowMs);
+    due.length = 0;
+    this.#polling = due;
+  }
+
+  #touch(host: SegmentHost): void {
+    if (host.isTouched) return;
+    host.isTouched = true;
+    this.#touched.push(host);
+  }
+
+  #pollOne(host: SegmentHost, nowMs: number): void {
+    const { gateway, services, advertiser, dns } = host;
+    host.isTouched = false;
+    gateway?.poll(nowMs);
+    services?.advertise(nowMs);
+    dns?.poll(nowMs);
+    const gatewayAt = gateway?.pollAt() ?? Infinity;
+    const advertiserAt = advertiser?.pollAt(nowMs) ?? Infinity;
+    this.#nextMs = Math.min(this.#nextMs, gatewayAt, advertiserAt, dns?.pollAt() ?? Infinity);
   }
 
   #create(nowMs: number, alone: boolean): SegmentHost {
     const host = createSegment(this.#config, this.#parts, this.#nextId++, alone);
     this.#hosts.set(host.id, host);
+    this.#watch(host);
     if (host.zone !== null) setRecords(host.zone, this.#records);
     host.policy.setReverse(this.#reverse);
     host.advertiser?.setDefaultRoute(this.#hasRoute6, nowMs);
     host.advertiser?.start(nowMs);
     this.#onCreated(host);
     return host;
+  }
+
+  #watch(host: SegmentHost): void {
+    const onDue = (): void => this.#touch(host);
+    if (host.gateway !== null) host.gateway.neighbors.onDue = onDue;
+    if (host.advertiser !== null) host.advertiser.onDue = onDue;
+    if (host.dns !== null) host.dns.onDue = onDue;
   }
 }

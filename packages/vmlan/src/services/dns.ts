@@ -97,6 +97,8 @@ export class DnsService {
     overLimit: 0,
     failed: 0,
   };
+  /** Hears that `pollAt` may be earlier than before. */
+  onDue: () => void = () => undefined;
   readonly #zone: Zone;
   readonly #askUpstream: ((id: number, query: Uint8Array) => void) | null;
   readonly #pending: PendingQuestions;
@@ -238,6 +240,7 @@ export class DnsService {
     const pending = this.#pending.open(key, question, nowMs + this.#timeoutMs);
     this.#pending.join(pending, waiter);
     this.stats.asked++;
+    this.onDue();
     this.#askUpstream?.(pending.id, key === null ? copyOctets(message) : this.#writeQuestion(question, waiter));
   }
 

@@ -55,6 +55,8 @@ const SOLICITED = counter('ra_solicited');
 
 export class RouterAdvertiser {
   readonly config: RouterAdvertConfig;
+  /** Hears that `pollAt` may be earlier than before. */
+  onDue: () => void = () => undefined;
   readonly #random: () => number;
   readonly #counters: Counters;
   #message: Uint8Array;
@@ -92,8 +94,10 @@ export class RouterAdvertiser {
     if (!this.#running) return;
     this.#counters.count(SOLICITED);
     const answeredMs = this.#answeredMs.get(port);
-    if (answeredMs === undefined || nowMs - answeredMs >= MIN_INTERVAL_MS) this.#waiting.add(port);
-    else this.#announceBy(this.#earliestToAll(nowMs) + Math.floor(this.#random() * MAX_DELAY_MS));
+    if (answeredMs === undefined || nowMs - answeredMs >= MIN_INTERVAL_MS) {
+      this.#waiting.add(port);
+      this.onDue();
+    } else this.#announceBy(this.#earliestToAll(nowMs) + Math.floor(this.#random() * MAX_DELAY_MS));
   }
 
   /** Forgets a port, so that who comes next on it is answered at once. */
@@ -161,6 +165,7 @@ export class RouterAdvertiser {
 
   #announceBy(atMs: number): void {
     this.#nextMs = Math.min(this.#nextMs, atMs);
+    this.onDue();
   }
 
   #schedule(nowMs: number): void {

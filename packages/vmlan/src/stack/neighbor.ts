@@ -41,6 +41,8 @@ export class NeighborTable {
   readonly #counters: Counters;
   /** Hears of each new or moved address. */
   onLearn: ((words: Int32Array, neighbor: Neighbor) => void) | null = null;
+  /** Hears that `pollAt` may be earlier than before. */
+  onDue: () => void = () => undefined;
   readonly #entries = new Map<string, Neighbor>();
   readonly #resolutions = new Map<string, Resolution>();
 
@@ -97,6 +99,7 @@ export class NeighborTable {
       this.#refuse(waiter, nowMs);
     } else {
       this.#resolutions.set(key, { words: words.slice(0, 4), waiters: [waiter], tries: 1, nextMs: nowMs + TRY_MS });
+      this.onDue();
       this.#solicit(words);
     }
   }
