@@ -13,6 +13,26 @@ function firedBy(wheel: TimerWheel, nowMs: number): number[] {
   return fired.sort((a, b) => a - b);
 }
 
+test('pollAt names the nearest turn of a timer, whatever came and went before it', () => {
+  const step = fc.tuple(fc.constantFrom('set', 'cancel', 'pass', 'ask'), fc.nat(7), fc.nat(40_000));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const wheel = new TimerWheel(8, 0);
+      let now = 0;
+      for (const [what, id, ms] of steps) {
+        if (what === 'set') wheel.schedule(id, now + ms);
+        else if (what === 'cancel') wheel.cancel(id);
+        else if (what === 'ask') wheel.pollAt();
+        else firedBy(wheel, (now += ms));
+        const deadlines = Array.from({ length: 8 }, (_, other) => wheel.deadline(other)).filter(Number.isFinite);
+        if (deadlines.length === 0) assert.equal(wheel.pollAt(), Infinity);
+        else assert.ok(wheel.pollAt() <= Math.max(Math.min(...deadlines), now) + TICK_MS);
+        assert.ok(wheel.pollAt() > now - TICK_MS);
+      }
+    }),
+  );
+});
+
 describe('one timer', () => {
   const table: { name: string; startMs: number; deadlineMs: number; quietMs: number; firesMs: number }[] = [
     { name: 'on a tick', startMs: 0, deadlineMs: 160, quietMs: 159, firesMs: 160 },

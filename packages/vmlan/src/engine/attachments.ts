@@ -151,6 +151,7 @@ export class Attachments {
         if (live.faults === null) this.#ports.onFrame(live.port, off, len, nowMs);
         else live.faults.onFrame(off, len, nowMs);
       },
+      restMs: (nowMs) => live?.port.floods.restMs(nowMs) ?? 0,
       onUp: (link) => {
         const port = this.#ports.addPort(link, nic, host !== null, host ?? []);
         isRefused = port === null;

@@ -108,6 +108,7 @@ export class BenchGuest {
           if (this.#faults !== null) this.#faults.onFrame(off, len, nowMs);
           else if (this.port !== null) engine.onFrame(this.port, off, len, nowMs);
         },
+        restMs: () => 0,
         onUp: (link) => (this.port = engine.addPort(link, this.nic, false)),
         onDown: () => {},
       },

@@ -384,7 +384,7 @@ describe('limits', () => {
   test('links beyond the bound carry nothing, and a place that is free again is taken', () => {
     for (const config of [{}, USER_MODE]) {
       const bench = new EngineBench({ config, arenaBytes: 300 << 20 });
-      const input = { onFrame: () => {}, onUp: () => {}, onDown: () => {} };
+      const input = { onFrame: () => {}, restMs: () => 0, onUp: () => {}, onDown: () => {} };
       const link = new LoopbackLink(bench.sys.arena, input, () => {});
       const add = (i: number) => bench.engine.addPort(link, `g${i}/0`, false);
       const ports = Array.from({ length: MAX_PORTS }, (_, i) => add(i)!);

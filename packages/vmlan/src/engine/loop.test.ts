@@ -192,6 +192,21 @@ describe('wakeAt', () => {
     assert.deepEqual(bench.turn(5), []);
   });
 
+  test('for now comes with the next turn, behind its events, and without a wait', () => {
+    const bench = new LoopBench();
+    const order: string[] = [];
+    let left = 1;
+    const a = bench.source('a', () => {
+      order.push('a');
+      if (left-- > 0) bench.loop.wakeAt(a.token, bench.loop.now);
+    });
+    bench.loop.wakeAt(a.token, bench.loop.now);
+    assert.deepEqual(bench.turn(100), ['a 0 1000']);
+    assert.deepEqual(bench.turn(100), ['a 0 1000'], 'not within the same turn');
+    assert.deepEqual(bench.turn(7), []);
+    assert.deepEqual(order, ['a', 'a']);
+  });
+
   test('of a registration that is gone does nothing', () => {
     const bench = new LoopBench();
     const a = bench.source('a');

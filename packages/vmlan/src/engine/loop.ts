@@ -93,8 +93,9 @@ export class EventLoop implements Poller {
       this.#again.push(token);
       return;
     }
+    const replacesNext = this.#wakes.get(token) === this.#nextWakeMs;
     this.#wakes.set(token, atMs);
-    this.#nextWakeMs = Math.min(this.#nextWakeMs, atMs);
+    this.#nextWakeMs = replacesNext ? Math.min(...this.#wakes.values()) : Math.min(this.#nextWakeMs, atMs);
   }
 
   /** Sends what waits for the end of the turn. What a flush makes ready to flush waits for the next turn. */

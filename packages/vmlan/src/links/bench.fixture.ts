@@ -54,6 +54,8 @@ export class LinkBench implements LinkInput {
   readonly events: string[] = [];
   readonly address: SockAddr = new SockAddr(this.sys.arena);
   readonly sender: SockAddr = new SockAddr(this.sys.arena);
+  /** What the port says when it is asked whether to rest, ms. */
+  rest = 0;
   /** What a frame from the guest leads to. */
   react: () => void = () => {};
   readonly #buffer = this.sys.arena.alloc(1 << 20, 64);
@@ -61,6 +63,10 @@ export class LinkBench implements LinkInput {
   #dir = '';
 
   // ---- LinkInput
+
+  restMs(): number {
+    return this.rest;
+  }
 
   onFrame(off: number, len: number): void {
     this.frames.push(this.sys.arena.u8.slice(off, off + len));

@@ -42,6 +42,20 @@ function linked({ fixed = false, table = sys } = {}): Linked {
   return { link, guest, ours: bench.addressOf(name), name, close };
 }
 
+describe('a guest over its share', () => {
+  test('is left alone until its rest is over', () => {
+    const { guest, ours, close } = linked();
+    bench.rest = 20;
+    for (const len of [60, 61, 62]) bench.write(guest, some(len), ours);
+    poller.turn(0);
+    poller.turn(0);
+    assert.deepEqual(bench.frames, [some(60)]);
+    bench.rest = 0;
+    poller.until(() => bench.frames.length === 3);
+    close();
+  });
+});
+
 describe('a guest that speaks first', () => {
   test('is heard and answered', () => {
     const { link, guest, ours, close } = linked();

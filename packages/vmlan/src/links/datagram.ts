@@ -40,6 +40,7 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
   readonly #token: number;
   #up = false;
   #waiting = false;
+  #resting = false;
   #retryMs = RETRY_MS;
   #flushing = false;
 
@@ -116,6 +117,8 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
 
   onReady(mask: number, nowMs: number): void {
     if (mask === 0) {
+      if (this.#resting) this.#poller.modify(this.#token, C.EPOLLIN);
+      this.#resting = false;
       this.#waiting = false;
       this.flush(nowMs);
       return;
@@ -125,6 +128,8 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
       const n = this.#sys.recvfrom(this.#fd, rx, MAX_FRAME_LEN + 1, C.MSG_DONTWAIT, this.#sender.off);
       if (n < 0) return;
       this.#onDatagram(rx, n, nowMs);
+      const rest = this.#input.restMs(nowMs);
+      if (rest > 0 && this.#fd >= 0) return this.#rest(nowMs + rest);
     }
   }
 
@@ -143,6 +148,12 @@ export class DatagramLink implements LinkOutput, Source, Flushable {
     const result = this.#sys.connect(fd, this.#peer.off, this.#peer.len);
     this.#sys.close(fd);
     return result !== -C.ECONNREFUSED && result !== -C.ENOENT;
+  }
+
+  #rest(untilMs: number): void {
+    this.#resting = true;
+    this.#poller.modify(this.#token, 0);
+    this.#poller.wakeAt(this.#token, untilMs);
   }
 
   #onDatagram(off: number, len: number, nowMs: number): void {

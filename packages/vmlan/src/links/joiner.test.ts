@@ -65,6 +65,10 @@ class Bench implements LinkInput {
     this.react();
   }
 
+  restMs(): number {
+    return 0;
+  }
+
   onUp(): void {}
   onDown(): void {}
   reserve = (): number => this.#tx;

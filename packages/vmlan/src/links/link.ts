@@ -13,6 +13,8 @@ export const BUDGET = 32;
 
 export interface LinkInput {
   onFrame(off: number, len: number, nowMs: number): void;
+  /** How long the link should leave what its guest sends where it is, ms; asked between frames. */
+  restMs(nowMs: number): number;
   /** The guest's end is there (again). */
   onUp(link: LinkOutput): void;
   /** The guest's end is gone; a link that can come back says so with `onUp`. */

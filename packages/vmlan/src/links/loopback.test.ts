@@ -25,6 +25,7 @@ function setup(): {
       assert.equal(vnetHdr.flags(arena.view, off - vnetHdr.LEN), 0);
       heard.push([arena.u8.slice(off, off + len), nowMs]);
     },
+    restMs: () => 0,
     onUp: (link: LinkOutput) => void ups.push(link),
     onDown: () => {},
   };

@@ -62,6 +62,39 @@ describe('from the guest', () => {
     sys.close(guest);
   });
 
+  test('a guest over its share is left alone until its rest is over, though it goes on sending', () => {
+    const { link, guest } = linked();
+    bench.rest = 20;
+    const nowMs = 1_000_000;
+    bench.write(guest, framed(some(60)));
+    link.onReady(C.EPOLLIN, nowMs);
+    bench.write(guest, framed(some(61)));
+    link.onReady(C.EPOLLIN, nowMs + 19);
+    assert.deepEqual(bench.frames, [some(60)]);
+    bench.rest = 0;
+    link.onReady(0, nowMs + 20);
+    assert.deepEqual(bench.frames, [some(60), some(61)]);
+    link.close();
+    sys.close(guest);
+  });
+
+  test('many small frames spend the budget of a wake-up before its reads', () => {
+    const { link, guest } = linked();
+    sys.setsockopt(guest, C.SOL_SOCKET, C.SO_SNDBUF, 4 << 20);
+    const burst = framed(...Array.from({ length: 300 }, () => some(60)));
+    bench.write(guest, burst);
+    bench.react = () => {
+      bench.react = () => {};
+      bench.write(guest, burst); // comes while the first is handled
+    };
+    link.onReady(C.EPOLLIN, 1_000_000);
+    assert.equal(bench.frames.length, 300);
+    poller.settle();
+    assert.equal(bench.frames.length, 600);
+    link.close();
+    sys.close(guest);
+  });
+
   test('nonsense closes the link', () => {
     const { link, guest } = linked();
     bench.write(guest, new TextEncoder().encode('GET / HTTP/1.1\r\n\r\n'));

@@ -14,8 +14,9 @@ import type { LinkInput } from './link.ts';
 import { sendPlain } from './offload.ts';
 import { DROP_BAD_FRAMING, type StreamBuffers, StreamDecoder, StreamQueue } from './stream-framing.ts';
 
-/** Reads per wake-up. */
+/** Per wake-up: reads, and frames after which no further read begins. */
 const READ_BUDGET = 2;
+const FRAME_BUDGET = 256;
 const ENDED = C.EPOLLRDHUP | C.EPOLLHUP | C.EPOLLERR;
 /** Queued bytes at which frames leave at once instead of at the end of the wake-up. */
 const FLUSH_AT = 64 * 1024;
@@ -32,6 +33,8 @@ export class StreamLink implements LinkOutput, Source, Flushable {
   readonly #onFrame: (off: number, len: number, nowMs: number) => void;
   #fd: number;
   #token: number;
+  #frames = 0; // since the wake-up
+  #restUntilMs = 0;
   #blocked = false;
   #flushing = false;
 
@@ -45,7 +48,10 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     this.#decoder = new StreamDecoder(shared);
     this.#joiner = new Joiner(sys.arena.view, sys.arena.u8, shared.joined, input, counters);
     this.#queue = new StreamQueue(shared, counters);
-    this.#onFrame = (off, len, nowMs) => this.#joiner.onFrame(off, len, nowMs);
+    this.#onFrame = (off, len, nowMs) => {
+      this.#frames++;
+      this.#joiner.onFrame(off, len, nowMs);
+    };
     this.#token = poller.add(fd, C.EPOLLIN | C.EPOLLOUT | C.EPOLLRDHUP | C.EPOLLET, this);
     input.onUp(this);
   }
@@ -109,8 +115,15 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     this.#poller.flushLater(this);
   }
 
+  #rest(untilMs: number): void {
+    this.#restUntilMs = untilMs;
+    this.#poller.wakeAt(this.#token, untilMs);
+  }
+
   #read(mask: number, nowMs: number): void {
-    for (let i = 0; i < READ_BUDGET; i++) {
+    if (nowMs < this.#restUntilMs) return; // its wake comes
+    this.#frames = 0;
+    for (let i = 0; i < READ_BUDGET && this.#frames < FRAME_BUDGET; i++) {
       this.#decoder.prepare();
       const asked = this.#decoder.readLen;
       const n = this.#sys.recv(this.#fd, this.#decoder.readOffset, asked, C.MSG_DONTWAIT);
@@ -123,8 +136,11 @@ export class StreamLink implements LinkOutput, Source, Flushable {
         this.#counters.count(DROP_BAD_FRAMING);
         return this.close();
       }
-      // The socket is empty: what comes next is a new edge (man 7 epoll), but the end that was reported is not.
-      if (n < asked && (mask & ENDED) === 0) return;
+      const rest = this.#input.restMs(nowMs);
+      if (rest > 0) return this.#rest(nowMs + rest);
+      // The socket is empty: what comes next is a new edge (man 7 epoll), but the end that was reported is not, and it may
+      // have been reported during a rest.
+      if (n < asked && mask !== 0 && (mask & ENDED) === 0) return;
     }
     this.#poller.wakeAt(this.#token, nowMs);
   }

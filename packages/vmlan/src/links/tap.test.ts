@@ -120,6 +120,17 @@ describe('what a device can answer', () => {
     link.close();
   });
 
+  test('left alone while it is over its share', () => {
+    const { link } = scripted([some(60), some(61)]);
+    bench.rest = 20;
+    poller.turn(0);
+    poller.turn(0);
+    assert.deepEqual(bench.frames, [some(60)]);
+    bench.rest = 0;
+    poller.until(() => bench.frames.length === 2);
+    link.close();
+  });
+
   test('a header without a frame is nothing', () => {
     const { link } = scripted([12, 5, 0, some(60)]);
     poller.turn(0);

@@ -81,11 +81,14 @@ export class TapLink implements LinkOutput, Source, FrameSink {
     for (let i = 0; i < BUDGET && this.#fd >= 0; i++) {
       const n = this.#sys.read(this.#fd, this.#rx - vnetHdr.LEN, MAX_FRAME_LEN + vnetHdr.LEN);
       if (n === -C.EAGAIN || n === -C.EINTR) {
-        if ((mask & (C.EPOLLERR | C.EPOLLHUP)) !== 0) this.#rest(nowMs);
+        if ((mask & (C.EPOLLERR | C.EPOLLHUP)) !== 0) this.#rest(nowMs + DOWN_RETRY_MS);
         return;
       }
       if (n < 0) return this.close();
-      if (n > vnetHdr.LEN) this.#input.onFrame(this.#rx, n - vnetHdr.LEN, nowMs);
+      if (n <= vnetHdr.LEN) continue;
+      this.#input.onFrame(this.#rx, n - vnetHdr.LEN, nowMs);
+      const rest = this.#input.restMs(nowMs);
+      if (rest > 0 && this.#fd >= 0) return this.#rest(nowMs + rest);
     }
   }
 
@@ -97,9 +100,9 @@ export class TapLink implements LinkOutput, Source, FrameSink {
     this.#input.onDown(this);
   }
 
-  /** A TAP that is down reports EPOLLERR all the time: wait instead of spinning. */
-  #rest(nowMs: number): void {
+  /** Also for a TAP that is down, which reports EPOLLERR all the time: wait instead of spinning. */
+  #rest(untilMs: number): void {
     this.#poller.modify(this.#token, 0);
-    this.#poller.wakeAt(this.#token, nowMs + DOWN_RETRY_MS);
+    this.#poller.wakeAt(this.#token, untilMs);
   }
 }

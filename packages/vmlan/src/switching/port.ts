@@ -5,6 +5,7 @@
  * the VNET_HDR_LEN bytes before it hold a virtio_net_hdr (checksum to complete, segmentation).  Frames are borrowed
  * until the call returns; a link that cannot offload completes and cuts them in its own copy.
  */
+import { FloodShare } from './flood-share.ts';
 
 /** How a port's frames leave: implemented by each link. */
 export interface LinkOutput {
@@ -26,6 +27,7 @@ export class Port {
   connected = true;
   /** The host itself is behind this port: trusted, and not subject to guest isolation. */
   readonly hostSide: boolean;
+  readonly floods: FloodShare = new FloodShare();
   /** MAC of the guest as it says it, once known; hi is 16 bits, lo 32. */
   macHi = 0;
   macLo = 0;

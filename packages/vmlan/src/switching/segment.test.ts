@@ -111,6 +111,19 @@ describe('learning and forwarding', () => {
   });
 });
 
+test('what is flooded counts against its sender, what is forwarded does not', () => {
+  const bench = new SegmentBench();
+  const ports = Array.from({ length: 16 }, () => bench.port());
+  const a = ports[0]!;
+  const b = ports[1]!;
+  bench.sends(b, frame(B, BROADCAST_MAC));
+  for (let i = 0; i < 2000; i++) bench.sends(a, frame(A, B));
+  assert.equal(a.floods.restMs(bench.nowMs), 0);
+  for (let i = 0; i < 2000; i++) bench.sends(a, frame(A, BROADCAST_MAC));
+  assert.ok(a.floods.restMs(bench.nowMs) > 0);
+  assert.equal(b.floods.restMs(bench.nowMs), 0);
+});
+
 describe('what is dropped', () => {
   const table: { name: string; frame: Uint8Array; header?: Uint8Array; drops: string }[] = [
     { name: 'shorter than a header', frame: frame(A, B).slice(0, 13), drops: 'drop_short_frame' },

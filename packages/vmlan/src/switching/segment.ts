@@ -206,10 +206,14 @@ export class Segment {
 
   #floodFrom(port: Port, off: number, len: number, nowMs: number): void {
     this.#counters.count(FLOODED);
+    let copies = 0;
     for (const other of this.ports) {
       if (other === port || !this.#mayMeet(port, other)) continue;
-      if (!other.hostSide || this.#toHost(off, len, nowMs) === GATE_PASS) this.#send(other, off, len);
+      if (other.hostSide && this.#toHost(off, len, nowMs) !== GATE_PASS) continue;
+      this.#send(other, off, len);
+      copies++;
     }
+    port.floods.charge(copies, len, nowMs);
   }
 
   #toHost(off: number, len: number, nowMs: number): number {

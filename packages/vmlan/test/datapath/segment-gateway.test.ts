@@ -58,6 +58,7 @@ class Guest {
       onFrame: (off: number, len: number, nowMs: number) => world.segment.onFrame(this.port, off, len, nowMs),
       onUp: () => {},
       onDown: () => {},
+      restMs: () => 0,
     };
     this.link = new LoopbackLink(world.arena, input, (frame) => void this.frames.push(frame.slice()));
     this.port.link = this.link;

@@ -135,6 +135,7 @@ export class FuzzHarness {
       this.sys.arena,
       {
         onFrame: () => {},
+        restMs: () => 0,
         onUp: (link) => (port = engine.addPort(link, null, false)),
         onDown: () => {},
       },
