@@ -26,6 +26,7 @@ import type { EventLoop } from './loop.ts';
 
 const BACKLOG = 1024;
 const SOCKET_MODE = 0o600;
+const STREAM_BUFFER = 512 * 1024; // bytes; fewer stops and starts towards a guest than with the usual 208 KiB
 const DATAGRAM_BUFFER = 4 * 1024 * 1024; // bytes; a frame per datagram, and bursts of them
 const STREAM_FLAGS = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
 
@@ -204,6 +205,7 @@ export class Attachments {
 
   #stream(fd: number, nic: string | null, parts: Set<Closable>, onLost: () => void): StreamLink {
     if (this.#isTcp(fd)) this.#sys.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, 1);
+    else this.#sys.setsockopt(fd, C.SOL_SOCKET, C.SO_SNDBUF, STREAM_BUFFER); // TCP finds its own
     const input = this.#input(nic, null, (link) => {
       parts.delete(link as StreamLink);
       onLost();

@@ -44,6 +44,8 @@ export class Joiner {
   #mss = 0;
   #nextSeq = 0;
   #nextId = 0; // of IPv4
+  #isIpv4 = false;
+  #pseudo = 0; // sum of its pseudo header with length zero
   #push = false;
   #stopped = false;
 
@@ -107,6 +109,8 @@ export class Joiner {
     this.#mss = bytes;
     this.#nextSeq = (tcp.seq(v, l4) + bytes) | 0;
     this.#nextId = (ipv4.id(v, off + IP) + 1) & 0xffff;
+    this.#isIpv4 = isIpv4(v, off);
+    this.#pseudo = pseudo(v, off);
     this.#push = false;
     if ((tcp.flags(v, l4) & tcp.PSH) !== 0) this.flush(nowMs);
   }
@@ -120,8 +124,11 @@ export class Joiner {
     if (tcp.seq(v, l4) !== this.#nextSeq || start !== this.#tcp || bytes > this.#mss) return false;
     if (this.#end() - IP + bytes > MAX_IP_LEN) return false;
     return (
-      sameWords(v, off, held, 3) && // MAC addresses; the type is that of the IP header
-      (isIpv4(v, off) ? this.#sameIpv4(off, held) : sameIpv6(v, off, held)) &&
+      v.getInt32(off) === v.getInt32(held) && // MAC addresses and EtherType
+      v.getInt32(off + 4) === v.getInt32(held + 4) &&
+      v.getInt32(off + 8) === v.getInt32(held + 8) &&
+      v.getUint16(off + 12) === v.getUint16(held + 12) &&
+      (this.#isIpv4 ? this.#sameIpv4(off, held) : sameIpv6(v, off, held)) &&
       v.getInt32(l4) === v.getInt32(held + start) && // ports
       tcp.ack(v, l4) === tcp.ack(v, held + start) &&
       tcp.dataOffset(v, l4) === this.#payload - start &&
@@ -138,11 +145,11 @@ export class Joiner {
     const isNext = ipv4.dontFragment(v, ip) || ipv4.id(v, ip) === this.#nextId;
     return (
       isNext &&
-      isIpv4(v, held) &&
       v.getUint16(ip) === v.getUint16(heldIp) && // version, header length, type of service
       v.getUint16(ip + 6) === v.getUint16(heldIp + 6) && // flags
       v.getUint16(ip + 8) === v.getUint16(heldIp + 8) && // time to live, protocol
-      sameWords(v, ip + 12, heldIp + 12, 2)
+      v.getInt32(ip + 12) === v.getInt32(heldIp + 12) && // addresses
+      v.getInt32(ip + 16) === v.getInt32(heldIp + 16)
     );
   }
 
@@ -176,7 +183,7 @@ export class Joiner {
     const v = this.#v;
     const l4 = off + start;
     const header = this.#payload - start;
-    const headers = sum(v, l4, header, pseudo(v, off) + l4Len);
+    const headers = sum(v, l4, header, this.#pseudo + l4Len);
     return fold(copySum(v, this.#u8, l4 + header, l4Len - header, to, headers)) === VALID;
   }
 
@@ -190,20 +197,19 @@ export class Joiner {
     const v = this.#v;
     const off = this.#room;
     const l4 = off + this.#tcp;
-    const isV4 = isIpv4(v, off);
-    if (isV4) {
+    if (this.#isIpv4) {
       ipv4.setTotalLen(v, off + IP, len - IP);
       ipv4.setChecksum(v, off + IP);
     } else {
       ipv6.setPayloadLen(v, off + IP, len - IP - ipv6.HEADER_LEN);
     }
     if (this.#push) v.setUint8(l4 + tcp.FLAGS_OFFSET, tcp.ACK | tcp.PSH);
-    tcp.setPartialChecksum(v, l4, len - this.#tcp, pseudo(v, off));
+    tcp.setPartialChecksum(v, l4, len - this.#tcp, this.#pseudo);
     vnetHdr.emit(
       v,
       off - vnetHdr.LEN,
       vnetHdr.NEEDS_CSUM,
-      isV4 ? vnetHdr.GSO_TCPV4 : vnetHdr.GSO_TCPV6,
+      this.#isIpv4 ? vnetHdr.GSO_TCPV4 : vnetHdr.GSO_TCPV6,
       this.#payload,
       this.#mss,
       this.#tcp,
@@ -222,7 +228,6 @@ const pseudo = (v: DataView, off: number): number =>
   isIpv4(v, off) ? ipv4.pseudo(v, off + IP, ipv4.PROTO_TCP) : ipv6.pseudo(v, off + IP, ipv4.PROTO_TCP);
 
 const sameIpv6 = (v: DataView, off: number, held: number): boolean =>
-  !isIpv4(v, held) &&
   v.getInt32(off + IP) === v.getInt32(held + IP) && // version, traffic class, flow label
   v.getUint16(off + IP + 6) === v.getUint16(held + IP + 6) && // next header, hop limit
   sameWords(v, off + IP + 8, held + IP + 8, 8);

@@ -16,7 +16,7 @@ const READ_LEN = 256 * 1024;
 /** Frames from this length on are read in whole numbers, if they come as the last one did: bytes. */
 const LONG_FRAME = 8 * 1024;
 /** Transmit queue of one link, bytes. */
-export const QUEUE_LEN: number = 256 * 1024;
+export const QUEUE_LEN: number = 384 * 1024;
 /** Of these, what TCP leaves to those whom nobody can hold back: the longest datagram in fragments, ARP, ND. */
 const KEPT_FREE = 72 * 1024;
 /** Share of the rest that TCP may plan with: headers of cut segments need theirs. */

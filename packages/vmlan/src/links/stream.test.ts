@@ -122,8 +122,7 @@ describe('to the guest', () => {
 
   test('much at once does not wait for the end of the wake-up', () => {
     const { link, guest } = linked();
-    bench.send(link, some(60_000));
-    bench.send(link, some(10_000));
+    for (let i = 0; i < 3; i++) bench.send(link, some(60_000));
     assert.ok(bench.readAll(guest).length > 0);
     link.close();
     sys.close(guest);
@@ -214,7 +213,9 @@ describe('the end', () => {
   test('found out by sending what a frame asked for: the rest of the frames is not handed on', () => {
     const registered = poller.size;
     const { link, guest } = linked();
-    bench.react = () => void bench.send(link, some(65_540));
+    bench.react = () => {
+      for (let i = 0; i < 3; i++) bench.send(link, some(65_540));
+    };
     bench.write(guest, framed(some(60), some(61), some(62)).subarray(0, 180));
     sys.shutdown(guest, C.SHUT_RD);
     poller.settle();

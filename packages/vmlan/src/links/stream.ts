@@ -18,8 +18,8 @@ import { DROP_BAD_FRAMING, type StreamBuffers, StreamDecoder, StreamQueue } from
 const READ_BUDGET = 2;
 const FRAME_BUDGET = 256;
 const ENDED = C.EPOLLRDHUP | C.EPOLLHUP | C.EPOLLERR;
-/** Queued bytes at which frames leave at once instead of at the end of the wake-up. */
-const FLUSH_AT = 64 * 1024;
+/** Queued bytes at which frames leave at once instead of at the end of the wake-up: two long segments and more. */
+const FLUSH_AT = 160 * 1024;
 
 export class StreamLink implements LinkOutput, Source, Flushable {
   readonly kind = 'stream';
