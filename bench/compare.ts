@@ -4,7 +4,16 @@
  *
  * Zone: control.
  */
-import type { Failure, Sample, ScenarioResult, Skipped, TestInfo, Verified } from './results.ts';
+import {
+  isOurs,
+  peerOf,
+  type Failure,
+  type Sample,
+  type ScenarioResult,
+  type Skipped,
+  type TestInfo,
+  type Verified,
+} from './results.ts';
 import type { RunOptions } from './scenario.ts';
 
 export interface Contender<B> {
@@ -19,6 +28,8 @@ export interface BenchTest<B> extends TestInfo {
   measure(bed: B): Promise<Readonly<Record<string, number>>>;
   /** Contenders that it makes sense for; all of them without it. */
   readonly among?: (contender: string) => boolean;
+  /** It is meant to be measured on something that has done nothing yet. */
+  readonly cold?: true;
 }
 
 export type Comparison = Pick<ScenarioResult, 'tests' | 'contenders' | 'samples' | 'failures' | 'skipped' | 'verified'>;
@@ -44,13 +55,26 @@ export class Rounds<B extends AsyncDisposable> {
   }
 
   async open(contenders: readonly Contender<B>[], stack: AsyncDisposableStack): Promise<void> {
+    const { only } = this.#options;
     for (const { name, missing, open } of contenders) {
+      if (only.length > 0 && !isOurs(name) && !only.includes(peerOf(name))) continue;
       this.#contenders.push(name);
       if (missing !== null) this.#skipped.push({ what: name, why: missing });
       else {
         const bed = await this.#attempt(name, 'start', open);
         if (bed !== null) this.#beds.set(name, stack.use(bed));
       }
+    }
+  }
+
+  /** Code is compiled and caches are filled before the first round, as they are before all others. */
+  async warmUp(): Promise<void> {
+    const test = this.#tests.find(({ cold }) => cold !== true);
+    if (test === undefined || this.#options.rounds === 1) return;
+    for (const [name, bed] of this.#beds) {
+      this.#options.signal.throwIfAborted();
+      // What fails here fails in the first round, too, and is told there.
+      if (test.among?.(name) ?? true) await test.measure(bed).catch(() => undefined);
     }
   }
 
@@ -124,6 +148,7 @@ export async function compare<B extends AsyncDisposable>(
   await using stack = new AsyncDisposableStack();
   const rounds = new Rounds(tests, options);
   await rounds.open(contenders, stack);
+  await rounds.warmUp();
   await rounds.measure();
   await rounds.verify(check);
   return rounds.comparison;

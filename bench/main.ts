@@ -4,16 +4,19 @@
  *
  * Zone: control.
  */
+import { readFile } from 'node:fs/promises';
 import { endProcesses } from '../packages/vmlan/test/support/process.ts';
 import { observeConditions } from './conditions.ts';
 import { installMissing } from './install.ts';
 import { lock } from './lock.ts';
 import { parseOptions, USAGE, type BenchOptions } from './options.ts';
 import { markdown } from './report/markdown.ts';
+import { writeDocuments } from './report/documents.ts';
+import { compareRuns, repeatText } from './report/repeat.ts';
 import { writeReport } from './report/write.ts';
 import { isOurs, OURS, type BenchResult, type ScenarioResult } from './results.ts';
 import type { RunOptions, Scenario } from './scenario.ts';
-import { SCENARIOS, selected } from './scenarios/all.ts';
+import { PEER_NAMES, SCENARIOS, selected } from './scenarios/all.ts';
 
 const NOISY = 0.1; // of all cores, used by others
 
@@ -60,8 +63,11 @@ async function runAll(
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     say(`\n${scenario.id}. ${scenario.title}`);
-    const result = await attempt(scenario, { ...options, signal, progress: (line) => say(`   ${line}`) });
+    const started = performance.now();
+    const found = await attempt(scenario, { ...options, signal, progress: (line) => say(`   ${line}`) });
+    const result = { ...found, seconds: Math.round((performance.now() - started) / 1000) };
     for (const { what, why } of result.skipped) say(`   skipped: ${what}: ${why}`);
+    say(`   ${result.seconds} s`);
     results.push(result);
     // After each, so that a run that is cut off leaves what it had.
     await writeReport(options.out, { conditions, scenarios: results });
@@ -83,18 +89,34 @@ function stopOnSignals(): AbortSignal {
   return stop.signal;
 }
 
+async function load(file: string): Promise<BenchResult> {
+  return JSON.parse(await readFile(file, 'utf8')) as BenchResult;
+}
+
+async function compareFiles([first = '', second = '']: readonly string[]): Promise<void> {
+  const { text, ok } = repeatText(compareRuns(await load(first), await load(second)));
+  process.stdout.write(text);
+  process.exitCode = ok ? 0 : 1;
+}
+
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) return void process.stdout.write(USAGE);
   if (options.list) {
     return void process.stdout.write(SCENARIOS.map(({ id, name, title }) => `${id}\t${name}\t${title}\n`).join(''));
   }
+  if (options.compare.length > 0) return compareFiles(options.compare);
+  if (options.from !== undefined) return writeDocuments(await load(options.from));
+  const unknown = options.only.filter((name) => !PEER_NAMES.includes(name));
+  if (unknown.length > 0)
+    throw new Error(`no peer is called ${unknown.join(', ')}; there are ${PEER_NAMES.join(', ')}`);
   const scenarios = selected(options.scenarios);
   if (process.getuid?.() !== 0) throw new Error('the bench needs root: it makes network namespaces');
   await lock();
   if (options.install) installMissing();
   const result = await runAll(scenarios, options, stopOnSignals());
   process.stdout.write(`\n${markdown(result)}`);
+  if (options.writeDocs) await writeDocuments(result);
   say(`\nreport: ${options.out}/report.md`);
   const found = result.scenarios.flatMap(faults);
   for (const fault of found) say(`FAULT ${fault}`);

@@ -9,13 +9,19 @@ describe('options', () => {
     const { scenarios, rounds, seconds, quick, servers, install } = parseOptions([]);
     assert.deepEqual(
       { scenarios, rounds, seconds, quick, servers, install },
-      { scenarios: [], rounds: 5, seconds: 2, quick: false, servers: 'near', install: false },
+      { scenarios: [], rounds: 5, seconds: 1, quick: false, servers: 'near', install: false },
     );
   });
 
   test('quick is short unless told', () => {
     assert.equal(parseOptions(['--quick']).rounds, 1);
     assert.equal(parseOptions(['--quick', '--rounds', '3']).rounds, 3);
+  });
+
+  test('peers and results', () => {
+    assert.deepEqual(parseOptions(['1', '--only', 'kernel,pasta']).only, ['kernel', 'pasta']);
+    assert.deepEqual(parseOptions(['--compare', 'a', 'b']).compare, ['a', 'b']);
+    assert.throws(() => parseOptions(['--compare', 'a']));
   });
 
   for (const bad of [['--rounds', '0'], ['--seconds', 'x'], ['--rounds', '1.5'], ['--nonsense']]) {

@@ -79,6 +79,8 @@ export interface ScenarioResult {
   readonly verified: readonly Verified[];
   readonly series: readonly Series[];
   readonly goals: readonly Goal[];
+  /** How long it took. */
+  readonly seconds?: number;
 }
 
 export interface Conditions {

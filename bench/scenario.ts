@@ -13,6 +13,8 @@ export interface RunOptions {
   /** Small sizes and few transfers: to see that everything works, not to measure. */
   readonly quick: boolean;
   readonly servers: Servers;
+  /** Peers to measure beside vmlan; all of them when empty. */
+  readonly only: readonly string[];
   readonly progress: (line: string) => void;
   /** The user wants to stop. */
   readonly signal: AbortSignal;

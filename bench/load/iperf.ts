@@ -36,7 +36,7 @@ export interface IperfReport {
 const PORT = 5201;
 /** Slow start, and the first filling of all buffers. */
 const OMITTED_SECONDS = 1;
-const PATIENCE_SECONDS = 15;
+const PATIENCE_SECONDS = 8;
 
 export function rateOf(report: IperfReport): IperfRate {
   if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);

@@ -23,7 +23,8 @@ export const MANY_FILES: readonly string[] =
   spawnSync('prlimit', [...RAISE_FILES.slice(1), 'true']).status === 0 ? RAISE_FILES : [];
 const AGENT = join(import.meta.dirname, 'agent.ts');
 const SERVER = join(import.meta.dirname, 'server.ts');
-const PATIENCE_MS = 60_000; // beyond what a load is meant to take
+const PATIENCE_MS = 60_000; // of a load that has no time of its own
+const OVERTIME_MS = 10_000; // beyond one and a half times what a load is meant to take
 const COUNTER_PATIENCE_MS = 10_000;
 
 type LoadOf<K extends keyof Loads> = Parameters<Loads[K]>[1];
@@ -32,6 +33,11 @@ type ResultOf<K extends keyof Loads> = ReturnType<Loads[K]>;
 interface Answer {
   readonly result?: unknown;
   readonly error?: string;
+}
+
+function patienceMs(load: unknown): number {
+  const seconds = (load as { seconds?: unknown } | undefined)?.seconds;
+  return typeof seconds === 'number' ? seconds * 1500 + OVERTIME_MS : PATIENCE_MS;
 }
 
 export class LoadAgent {
@@ -54,7 +60,7 @@ export class LoadAgent {
     this.#waiting.push(resolve);
     void this.#process.exited.then(({ stderr }) => reject(new Error(`the load program ended: ${stderr}`)));
     this.#process.write(`${JSON.stringify({ kind, load })}\n`);
-    const answer = JSON.parse(await within(`the load ${kind}`, PATIENCE_MS, promise)) as Answer;
+    const answer = JSON.parse(await within(`the load ${kind}`, patienceMs(load), promise)) as Answer;
     if (answer.error !== undefined) throw new Error(`${kind}: ${answer.error}`);
     return answer.result as ResultOf<K>;
   }

@@ -40,7 +40,7 @@ const vmlanSwitch: SwitchPeer = {
   },
 };
 
-const vde: SwitchPeer = {
+export const vde: SwitchPeer = {
   name: 'vde2',
   mtus: [SMALL_MTU], // its frames have 1504 bytes of payload at most
   missing: () => missing('vde_switch'),
@@ -53,7 +53,7 @@ const vde: SwitchPeer = {
   },
 };
 
-const gvproxySwitch: SwitchPeer = {
+export const gvproxySwitch: SwitchPeer = {
   name: gvproxy.name,
   mtus: gvproxy.mtus,
   missing: () => gvproxy.missing(),

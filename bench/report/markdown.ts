@@ -7,6 +7,7 @@
 import { growth } from '../measure/slope.ts';
 import { isOurs, type BenchResult, type Conditions, type Metric, type ScenarioResult } from '../results.ts';
 import { best, figure, judge, ratio } from './figures.ts';
+import { losses } from './losses.ts';
 import { number, spread } from './numbers.ts';
 
 const MAX_MESSAGE = 200; // characters
@@ -125,9 +126,73 @@ function charts(result: ScenarioResult, files: ReadonlyMap<string, string>): str
   return own.length === 0 ? [] : [...own, ''];
 }
 
+function overview(result: BenchResult): string[] {
+  const judged = result.scenarios.flatMap((scenario) =>
+    scenario.goals.map((goal) => ({ scenario, figure: judge(scenario, goal) })),
+  );
+  const count = (met: boolean | null): number => judged.filter(({ figure: { met: is } }) => is === met).length;
+  const missed = judged.filter(({ figure: { met } }) => met === false);
+  const rows = missed.map(({ scenario: { id }, figure: { goal, value, ours, against } }): Row => {
+    return [
+      String(id),
+      goal.test,
+      goal.text,
+      spread(value),
+      [ours, against].filter((side) => side !== null).join(' : '),
+    ];
+  });
+  return [
+    `${count(true)} goals reached, ${count(false)} missed, ${count(null)} not measured.`,
+    '',
+    ...table(['scenario', 'test', 'goal missed', 'reached', 'of'], rows),
+  ];
+}
+
+/** `?`: in some round it was the other way round. */
+export function lossTable(result: BenchResult): string[] {
+  const rows = losses(result).map(({ scenario, test, metric, ours, theirs, our, their, factor, unsure }): Row => {
+    const what = metric.name === metric.unit ? metric.unit : `${metric.name}, ${metric.unit}`;
+    return [
+      scenario,
+      test,
+      what,
+      `${ours}: ${spread(our)}`,
+      `${theirs}: ${spread(their)}`,
+      `${number(factor)}${unsure ? ' ?' : ''}`,
+    ];
+  });
+  if (rows.length === 0) return ['Nowhere in this run.', ''];
+  return table(['scenario', 'test', 'figure', 'vmlan', 'the better one', 'factor'], rows);
+}
+
+function peerFailures(result: BenchResult): string[] {
+  const found = result.scenarios.flatMap(({ id, failures }) =>
+    failures
+      .filter(({ contender }) => !isOurs(contender))
+      .map(({ contender, what }) => `${contender} (${id}: ${what})`),
+  );
+  return found.length === 0
+    ? []
+    : [`Peers that failed, which is no fault of ours: ${[...new Set(found)].join(', ')}.`, ''];
+}
+
+/** Conditions, then scenario by scenario, without charts. */
+export function body(result: BenchResult): string[] {
+  const lines = [...conditions(result.conditions), ...overview(result), ...peerFailures(result)];
+  for (const scenario of result.scenarios) {
+    lines.push(`### ${scenario.id}. ${scenario.title}`, '', scenario.conditions, '', ...goals(scenario));
+    lines.push(...figures(scenario), ...series(scenario), ...missing(scenario));
+  }
+  return lines;
+}
+
 /** `chartFiles`: `SCENARIO/TEST` → the path of its chart, as seen from the report. */
 export function markdown(result: BenchResult, chartFiles: ReadonlyMap<string, string> = new Map()): string {
   const lines = ['# Bench', '', ...conditions(result.conditions)];
+  if (result.scenarios.length > 0) {
+    lines.push('## In short', '', ...overview(result), ...peerFailures(result));
+    lines.push('## Where vmlan loses', '', ...lossTable(result));
+  }
   for (const scenario of result.scenarios) {
     lines.push(`## ${scenario.id}. ${scenario.title}`, '', scenario.conditions, '');
     lines.push(

@@ -33,6 +33,12 @@ export const SCENARIOS: readonly Scenario[] = [
   realGuest,
 ];
 
+/** As `--only` knows them. */
+export const PEER_NAMES: readonly string[] = [
+  ...['kernel', 'pasta', 'pasta-current', 'slirp4netns', 'passt', 'passt-current', 'libslirp', 'gvproxy', 'vde2'],
+  ...['dnsmasq', 'qemu-user'],
+];
+
 /** Scenario 9 is the CPU of these. */
 const CPU_SCENARIOS = [1, 2, 7];
 

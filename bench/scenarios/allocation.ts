@@ -45,6 +45,7 @@ function costTest(name: string, kind: FrameCostLoad['kind'], frames: number): Be
   return {
     name,
     metrics: [TIME, ALLOCATED, GROWTH],
+    cold: true,
     async measure() {
       const { nsPerFrame, growthBytes, allocatedPerFrame } = await frameCost({ kind, flows: 2, frames });
       return { [TIME.name]: nsPerFrame, [ALLOCATED.name]: allocatedPerFrame, [GROWTH.name]: growthBytes / 1000 };

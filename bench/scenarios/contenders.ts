@@ -17,6 +17,9 @@ import { compareTransfers, type TransferPlan } from '../verify/transfers.ts';
 const PEERS: readonly TapPeer[] = [kernel, vmlan, pasta, currentPasta, slirp4netns];
 const QUICK_TRANSFERS = { count: 8, maxBytes: 2 << 20 };
 const TRANSFERS = { count: 20, maxBytes: 32 << 20 };
+/** A peer that hangs is its own affair, and must not cost minutes. */
+const PEER_LIMIT_MS = 20_000;
+const OUR_LIMIT_MS = 120_000;
 
 const label = (peer: TapPeer, mtuBytes: number): string => `${peer.name}/${mtuBytes}`;
 
@@ -38,16 +41,17 @@ export function tapContenders(options: RunOptions, mtus: readonly number[]): Con
 export const anyMtu = (...peers: readonly string[]): string[] =>
   peers.flatMap((peer) => [SMALL_MTU, LARGE_MTU].map((mtu) => `${peer}/${mtu}`));
 
-/** Other sizes each time; a wrong one is printed with its seed. */
-export function transferPlan({ quick }: RunOptions): TransferPlan {
+/** Other sizes each time; a wrong one is printed with its seed. Those of peers are few: they are to be comparable, not proven. */
+export function transferPlan(name: string, { quick }: RunOptions): TransferPlan {
   const seed = 1 + Math.floor(Math.random() * 0x7fff_fffe);
-  return { ...(quick ? QUICK_TRANSFERS : TRANSFERS), seed };
+  const limitMs = isOurs(name) ? OUR_LIMIT_MS : PEER_LIMIT_MS;
+  return { ...(quick || !isOurs(name) ? QUICK_TRANSFERS : TRANSFERS), seed, limitMs };
 }
 
 /** For `compare`: transfers of ours always, of the others only in a full run. */
 export function transfersOf(options: RunOptions): (contender: string, bed: Bed) => Promise<Verified | null> {
   return async (name, { guest, far }) => {
     if (options.quick && !isOurs(name)) return null;
-    return compareTransfers({ contender: name, guest, far, server: SERVER }, transferPlan(options));
+    return compareTransfers({ contender: name, guest, far, server: SERVER }, transferPlan(name, options));
   };
 }

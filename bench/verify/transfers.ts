@@ -7,6 +7,8 @@
 import type { Namespace } from '../../packages/vmlan/test/support/netns.ts';
 import { knownDigest, type Digest } from '../../packages/vmlan/test/support/peer-stream.ts';
 import { client, serve } from '../../packages/vmlan/test/support/peers.ts';
+import { SeededRandom } from '../../packages/vmlan/test/fuzz/random.ts';
+import { anySize } from '../../packages/vmlan/test/transfers/plan.ts';
 import { iperfClientArgv, startIperfServer } from '../load/iperf.ts';
 import type { Verified } from '../results.ts';
 
@@ -23,6 +25,8 @@ export interface TransferPlan {
   readonly maxBytes: number;
   /** What the sizes are made from; printed with a wrong transfer. */
   readonly seed: number;
+  /** Of all of them. */
+  readonly limitMs: number;
 }
 
 const FIXED_SIZES = [0, 1, 1459, 1460, 1461, 65_535, 65_536, (1 << 20) + 7];
@@ -31,16 +35,10 @@ const LOAD_SECONDS = 120; // ended with the last transfer
 const LOAD_STREAMS = 2;
 
 /** Sizes that are known to be hard first, then as many of any order of magnitude. */
-export function sizes({ count, maxBytes, seed }: TransferPlan): number[] {
-  let state = seed | 1;
-  const random = (): number => {
-    state ^= state << 13; // xorshift32
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
+export function sizes({ count, maxBytes, seed }: Omit<TransferPlan, 'limitMs'>): number[] {
+  const random = new SeededRandom(seed);
   const found = FIXED_SIZES.filter((size) => size <= maxBytes).slice(0, count);
-  while (found.length < count) found.push(Math.floor(Math.exp(random() * Math.log(maxBytes))));
+  while (found.length < count) found.push(anySize(random, maxBytes));
   return found;
 }
 
@@ -62,7 +60,12 @@ export async function compareTransfers(ends: Ends, plan: TransferPlan): Promise<
   await using _listener = await startIperfServer(far, LOAD_PORT);
   const load = { server, streams: LOAD_STREAMS, seconds: LOAD_SECONDS, reverse: false };
   await using _load = guest.start(iperfClientArgv(load, LOAD_PORT));
-  const { down, up } = await client(guest, 'transfers', { host: server, downloads, sink, uploads: wanted });
+  const { down, up } = await client(
+    guest,
+    'transfers',
+    { host: server, downloads, sink, uploads: wanted },
+    { timeoutMs: plan.limitMs },
+  );
   const wrong = [...wrongOnes('download', wanted, down), ...wrongOnes('upload', wanted, up)];
   return {
     contender,

@@ -27,7 +27,15 @@ export interface RunResult {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const TERM_GRACE_MS = 3000;
+const MAX_WORD_CHARACTERS = 60; // of a command in a message
+const MAX_COMMAND_CHARACTERS = 240;
 const MAX_OUTPUT_CHARACTERS = 4 << 20; // the newest are kept
+
+/** A command as a message shows it: programs hand JSON to each other, and nobody wants to read it there. */
+function shown(argv: readonly string[]): string {
+  const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text);
+  return cut(argv.map((word) => cut(word, MAX_WORD_CHARACTERS)).join(' '), MAX_COMMAND_CHARACTERS);
+}
 
 const groups = new Set<number>();
 let guarded = false;
@@ -151,7 +159,7 @@ export class Process implements AsyncDisposable {
     this.#watchers.add(look);
     look();
     try {
-      return await within(`${String(pattern)} from ${this.argv.join(' ')}`, timeoutMs, promise);
+      return await within(`${String(pattern)} from ${shown(this.argv)}`, timeoutMs, promise);
     } catch (error) {
       throw new Error(this.#story(), { cause: error });
     } finally {
@@ -164,7 +172,7 @@ export class Process implements AsyncDisposable {
     if (this.#child.pid === undefined) return this.exited;
     if (this.running) {
       killGroup(this.#child.pid, signal);
-      await within(`${this.argv.join(' ')} to end`, TERM_GRACE_MS, this.exited).catch(() => undefined);
+      await within(`${shown(this.argv)} to end`, TERM_GRACE_MS, this.exited).catch(() => undefined);
     }
     // Also for those that it left behind in its group.
     killGroup(this.#child.pid, 'SIGKILL');
@@ -180,7 +188,7 @@ export class Process implements AsyncDisposable {
   }
 
   #story(): string {
-    return `${this.argv.join(' ')}\n${this.#stdout.slice(-2000)}\n${this.#stderr.slice(-2000)}\n`;
+    return `${shown(this.argv)}\n${this.#stdout.slice(-2000)}\n${this.#stderr.slice(-2000)}\n`;
   }
 }
 
@@ -189,7 +197,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const child = Process.start(argv, options);
   child.endInput(options.input);
   try {
-    return await within(argv.join(' '), options.timeoutMs ?? DEFAULT_TIMEOUT_MS, child.exited);
+    return await within(shown(argv), options.timeoutMs ?? DEFAULT_TIMEOUT_MS, child.exited);
   } catch (error) {
     await child.stop('SIGKILL');
     throw error;
@@ -199,6 +207,6 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 /** stdout of a command that must succeed. */
 export async function output(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await run(argv, options);
-  if (code !== 0) throw new Error(`${argv.join(' ')}: exit status ${code ?? 'none'}\n${stderr}${stdout.slice(-2000)}`);
+  if (code !== 0) throw new Error(`${shown(argv)}: exit status ${code ?? 'none'}\n${stderr}${stdout.slice(-2000)}`);
   return stdout;
 }
