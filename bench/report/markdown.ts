@@ -173,7 +173,7 @@ function peerFailures(result: BenchResult): string[] {
   );
   return found.length === 0
     ? []
-    : [`Peers that failed, which is no fault of ours: ${[...new Set(found)].join(', ')}.`, ''];
+    : [`Peers that failed, or were not done in time: ${[...new Set(found)].join(', ')}.`, ''];
 }
 
 /** Conditions, then scenario by scenario, without charts. */

@@ -17,7 +17,7 @@ import { compareTransfers, type TransferPlan } from '../verify/transfers.ts';
 const PEERS: readonly TapPeer[] = [kernel, vmlan, pasta, currentPasta, slirp4netns];
 const QUICK_TRANSFERS = { count: 8, maxBytes: 2 << 20 };
 const TRANSFERS = { count: 20, maxBytes: 32 << 20 };
-/** A peer that hangs is its own affair, and must not cost minutes. */
+/** A peer that hangs must not cost minutes. */
 const PEER_LIMIT_MS = 20_000;
 const OUR_LIMIT_MS = 120_000;
 
