@@ -193,6 +193,20 @@ export class EngineBench {
     this.request({ type: 'set-nic', nic: { key, guest: key.split('/')[0]!, mac, connected } });
   }
 
+  /** What a store has that took in all that was posted. */
+  storedLeases(): unknown[] {
+    const stored = new Map<string, unknown>();
+    for (const message of this.messages) {
+      if (message.type !== 'leases') continue;
+      if (message.isWhole) stored.clear();
+      for (const [place, lease] of message.changes) {
+        if (lease === null) stored.delete(place);
+        else stored.set(place, lease);
+      }
+    }
+    return [...stored.values()];
+  }
+
   /** Leases that wait are stored. */
   storesLeases(): void {
     this.holdsLeases = false;

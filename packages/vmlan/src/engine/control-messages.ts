@@ -7,8 +7,9 @@
  */
 import type { ErrorData } from '../core/errors.ts';
 import type { Faults } from '../links/fault-line.ts';
+import type { LeaseChanges } from '../services/lease-store.ts';
 
-export type { Faults };
+export type { Faults, LeaseChanges };
 
 export type EngineMode = 'user' | 'user-v2' | 'shared' | 'nat' | 'host' | 'isolated';
 
@@ -153,7 +154,7 @@ export type FromEngine =
   | { readonly type: 'ready'; readonly capabilities: EngineCapabilities }
   | { readonly type: 'done'; readonly id: number; readonly error: ErrorData | null; readonly result: unknown }
   /** To be stored; answered by `leases-durable` with the same generation. */
-  | { readonly type: 'leases'; readonly generation: number; readonly records: readonly unknown[] }
+  | ({ readonly type: 'leases'; readonly generation: number } & LeaseChanges)
   | { readonly type: 'dns-query'; readonly queryId: number; readonly query: Uint8Array }
   | { readonly type: 'event'; readonly event: EngineEvent }
   | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string }

@@ -20,13 +20,13 @@ class JournalBench {
       {},
       {
         generation: { get: () => this.generation },
-        snapshot: { value: () => [`at ${this.generation}`] },
+        takeChanges: { value: () => ({ isWhole: false, changes: [[`at ${this.generation}`, null]] }) },
       },
     ) as LeaseStore;
     this.journal = new LeaseJournal(
       store,
-      (generation, records) => {
-        assert.deepEqual(records, [`at ${generation}`]);
+      (generation, { changes }) => {
+        assert.deepEqual(changes, [[`at ${generation}`, null]]);
         this.posted.push(generation);
       },
       this.counters,
@@ -116,7 +116,7 @@ describe('a reply', () => {
   });
 });
 
-describe('a snapshot', () => {
+describe('a change', () => {
   test('is posted once for however many changes, and only after one', () => {
     const bench = new JournalBench();
     bench.journal.flush();
@@ -188,9 +188,8 @@ describe('in the engine', () => {
     assert.equal(web.obtainsLease(), '192.168.104.100');
     const other = bench.guest('other');
     assert.equal(other.obtainsLease(), '192.168.104.101');
-    const stored = bench.messages.findLast(({ type }) => type === 'leases');
-    assert.ok(stored?.type === 'leases');
-    const next = new EngineBench({ config: { ...CONFIG, leases: JSON.parse(JSON.stringify(stored.records)) as [] } });
+    const leases = JSON.parse(JSON.stringify(bench.storedLeases())) as [];
+    const next = new EngineBench({ config: { ...CONFIG, leases } });
     const back = next.guest('other', { mac: other.mac });
     assert.equal(back.obtainsLease(), '192.168.104.101');
     assert.equal(next.guest('third', { mac: '52:54:00:00:00:77' }).obtainsLease(), '192.168.104.102');

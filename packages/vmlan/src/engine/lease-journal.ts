@@ -1,11 +1,12 @@
 /**
  * Holds DHCP replies back until what they promise is on disk.
  *
- * Zone: flow.  The control thread stores snapshots and confirms generations; at most MAX_HELD replies wait, newer ones
- * are dropped (the client asks again).  Snapshots are posted once per turn of the loop, however many leases changed.
+ * Zone: flow.  The control thread stores changes and confirms generations; at most MAX_HELD replies wait, newer ones are
+ * dropped (the client asks again).  Changes are posted once per turn of the loop, however many there are, and cost as
+ * much as has changed, however many leases there are.
  */
 import { type Counters, counter } from '../core/counters.ts';
-import type { LeaseStore } from '../services/lease-store.ts';
+import type { LeaseChanges, LeaseStore } from '../services/lease-store.ts';
 
 export const MAX_HELD = 4096;
 const DROP_HELD = counter('drop_dhcp_reply_not_durable');
@@ -17,13 +18,13 @@ interface Held {
 
 export class LeaseJournal {
   readonly #store: LeaseStore;
-  readonly #post: (generation: number, records: readonly unknown[]) => void;
+  readonly #post: (generation: number, changes: LeaseChanges) => void;
   readonly #counters: Counters;
   #held: Held[] = [];
   #posted: number;
   #durable: number;
 
-  constructor(store: LeaseStore, post: (generation: number, records: readonly unknown[]) => void, counters: Counters) {
+  constructor(store: LeaseStore, post: (generation: number, changes: LeaseChanges) => void, counters: Counters) {
     this.#store = store;
     this.#post = post;
     this.#counters = counters;
@@ -53,11 +54,11 @@ export class LeaseJournal {
     for (const { send } of ready) send();
   }
 
-  /** Posts a snapshot when anything has changed since the last one. */
+  /** Posts what has changed when anything has changed since the last one. */
   flush(): void {
     const { generation } = this.#store;
     if (generation === this.#posted) return;
     this.#posted = generation;
-    this.#post(generation, this.#store.snapshot());
+    this.#post(generation, this.#store.takeChanges());
   }
 }

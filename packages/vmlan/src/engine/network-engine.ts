@@ -13,7 +13,7 @@ import { EchoNat } from '../nat/echo-nat.ts';
 import { UdpNat } from '../nat/udp-nat.ts';
 import { Dhcp6Server } from '../services/dhcpv6.ts';
 import { DhcpServer } from '../services/dhcp.ts';
-import { LeaseStore } from '../services/lease-store.ts';
+import { type LeaseChanges, LeaseStore } from '../services/lease-store.ts';
 import { IpOutput } from '../stack/ip-output.ts';
 import { MAPPED } from '../stack/path.ts';
 import { Reassembler } from '../stack/reassembly.ts';
@@ -129,8 +129,8 @@ export class NetworkEngine {
         ? null
         : new Dhcp6Server(dhcp6Config(config), this.store, this.counters);
     this.store.restore(config.leases, sys.epochMs());
-    const post = (generation: number, records: readonly unknown[]): void =>
-      this.#send({ type: 'leases', generation, records });
+    const post = (generation: number, changes: LeaseChanges): void =>
+      this.#send({ type: 'leases', generation, ...changes });
     this.#journal = new LeaseJournal(this.store, post, this.counters);
     this.#segments = new Segments(config, this.#sharedParts(), now, (host) => this.#onSegmentCreated(host));
     const buffers = new StreamBuffers(sys.arena);

@@ -539,3 +539,38 @@ test('property: a snapshot is restored as it was, and garbage among it is counte
     ),
   );
 });
+
+test('changes, taken whenever, add up to the snapshot; they are no more than what has changed', () => {
+  const step = fc.tuple(fc.constantFrom('lease', 'gone', 'here', 'release', 'decline', 'take'), fc.nat(20));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const { store, pool } = setup();
+      const stored = new Map<string, unknown>();
+      let touched = 0;
+      const take = (): void => {
+        const { isWhole, changes } = store.takeChanges();
+        if (isWhole) stored.clear();
+        else assert.ok(changes.length <= 2 * touched, 'a slot that is handed on is two changes');
+        for (const [place, record] of changes) {
+          if (record === null) stored.delete(place);
+          else stored.set(place, record);
+        }
+        touched = 0;
+      };
+      for (const [what, guest] of steps) {
+        const nic = `g${guest}/0`;
+        const own = pool.find(identity(nic));
+        if (what === 'take') take();
+        else touched++;
+        if (what === 'lease') lease(store, pool, identity(nic), START_MS);
+        else if (what === 'gone') store.onNicGone(nic, START_MS);
+        else if (what === 'here') store.onNicHere(nic, START_MS);
+        else if (what === 'release' && own !== null) pool.release(own, START_MS);
+        else if (what === 'decline' && own !== null) pool.decline(own, START_MS);
+      }
+      take();
+      const byAddress = (records: unknown[]): string[] => records.map((record) => JSON.stringify(record)).sort();
+      assert.deepEqual(byAddress([...stored.values()]), byAddress(store.snapshot()));
+    }),
+  );
+});

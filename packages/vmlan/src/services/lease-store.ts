@@ -31,6 +31,14 @@ export interface LeaseRecord {
   readonly goneMs: number | null;
 }
 
+/** What a stored snapshot does not know yet. */
+export interface LeaseChanges {
+  /** The changes are all there is: whatever was stored before is out of date. */
+  readonly isWhole: boolean;
+  /** By place in the store; null where nothing is left to be stored. */
+  readonly changes: readonly (readonly [place: string, lease: LeaseRecord | null])[];
+}
+
 export type LeaseListener = (event: LeaseEvent, lease: LeaseRecord) => void;
 
 export interface RestoreResult {
@@ -54,6 +62,8 @@ export class LeaseStore {
   /** When the waiting records were current. */
   #clockMs = 0;
   #lastAttachment = 0;
+  /** Places whose durable state has changed since `takeChanges`; null when all may have. */
+  #changed: Set<string> | null = null;
   #generation = 0;
 
   /** `listener` hears of every change but offers, during the call that makes it. */
@@ -78,6 +88,7 @@ export class LeaseStore {
       sibling: () => (config.distinct ? this.#distinctPool(family === 4 ? 6 : 4) : null),
     });
     this.#pools.set(family, pool);
+    this.#changed = null;
     this.#loadWaiting();
     return pool;
   }
@@ -88,6 +99,20 @@ export class LeaseStore {
     return [...records.filter((record) => record.state !== 'offered'), ...this.#waiting];
   }
 
+  /** What has to be stored since the last call; with the first, everything. Costs as much as has changed. */
+  takeChanges(): LeaseChanges {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    if (changed === null) {
+      const places = this.#places().filter(([, record]) => record.state !== 'offered');
+      return {
+        isWhole: true,
+        changes: [...places, ...this.#waiting.map((lease, i) => [`waiting ${i}`, lease] as const)],
+      };
+    }
+    return { isWhole: false, changes: Array.from(changed, (place) => [place, this.#at(place)] as const) };
+  }
+
   /**
    * Takes over what an earlier run stored, best after the servers opened their pools. Records that make no sense are left out and
    * counted, never an error.
@@ -95,6 +120,7 @@ export class LeaseStore {
   restore(records: readonly unknown[], nowMs: number): RestoreResult {
     const sound = records.slice(0, MAX_RECORDS).flatMap((value) => checkRecord(value) ?? []);
     this.#clockMs = nowMs;
+    this.#changed = null;
     this.#waiting.push(...sound);
     const refused = this.#loadWaiting();
     const restored = sound.length - refused;
@@ -160,7 +186,10 @@ export class LeaseStore {
   }
 
   #onChange(family: Family, event: LeaseEvent, binding: Binding, durable: boolean): void {
-    if (durable) binding.generation = ++this.#generation;
+    if (durable) {
+      binding.generation = ++this.#generation;
+      this.#changed?.add(placeOf(family, binding.slot));
+    }
     const pool = this.#pools.get(family);
     if (this.#listener !== null && pool !== undefined) this.#listener(event, toRecord(family, pool, binding));
   }
@@ -168,6 +197,23 @@ export class LeaseStore {
   #records(family: Family): LeaseRecord[] {
     const pool = this.#pools.get(family);
     return pool === undefined ? [] : pool.bindings().map((binding) => toRecord(family, pool, binding));
+  }
+
+  #places(): [string, LeaseRecord][] {
+    return [...this.#pools].flatMap(([family, pool]) =>
+      pool.bindings().map((binding): [string, LeaseRecord] => {
+        return [placeOf(family, binding.slot), toRecord(family, pool, binding)];
+      }),
+    );
+  }
+
+  #at(place: string): LeaseRecord | null {
+    const [family, slot] = place.split(' ').map(Number) as [Family, number];
+    const pool = this.#pools.get(family);
+    const binding = pool?.at(slot) ?? null;
+    return pool === undefined || binding === null || binding.state === 'offered'
+      ? null
+      : toRecord(family, pool, binding);
   }
 
   /** Moves waiting records into the pools that are open; returns how many found no place. */
@@ -193,6 +239,8 @@ export class LeaseStore {
     return ready.length - loaded.length;
   }
 }
+
+const placeOf = (family: Family, slot: number): string => `${family} ${slot}`;
 
 const rank = (record: LeaseRecord): number => (record.state === 'bound' ? 0 : 1);
 

@@ -3,7 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, w
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import type { LeaseChanges } from '../../engine/control-messages.ts';
 import { LeaseFile, parseLeases } from './lease-file.ts';
+
+type LeaseRecord = NonNullable<LeaseChanges['changes'][number][1]>;
 
 function folder(t: TestContext): string {
   const directory = mkdtempSync('/tmp/vmlan-leases-');
@@ -39,6 +42,11 @@ function listen(file: LeaseFile): Heard {
 
 const NOBODY = 65_534;
 
+/** A lease as far as the file looks at it: not at all. */
+const lease = (address: string): LeaseRecord => ({ address }) as LeaseRecord;
+const whole = (...changes: LeaseChanges['changes']): LeaseChanges => ({ isWhole: true, changes });
+const more = (...changes: LeaseChanges['changes']): LeaseChanges => ({ isWhole: false, changes });
+
 test('a new file has a DUID-UUID, kept from the first moment', async (t) => {
   const path = join(folder(t), 'leases.json');
   const file = await LeaseFile.open(path, 'lab');
@@ -51,7 +59,7 @@ test('what is stored is there again', async (t) => {
   const path = join(folder(t), 'leases.json');
   const file = await LeaseFile.open(path, 'lab');
   const heard = listen(file);
-  file.store(1, [{ address: '10.0.0.2' }]);
+  file.store(1, whole(['4 2', lease('10.0.0.2')]));
   await heard.next(1);
   assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [{ address: '10.0.0.2' }]);
   assert.deepEqual(parseLeases(readFileSync(path, 'utf8')), [{ address: '10.0.0.2' }]);
@@ -61,11 +69,26 @@ test('generations that come during a write are written as one, the newest', asyn
   const path = join(folder(t), 'leases.json');
   const file = await LeaseFile.open(path, 'lab');
   const heard = listen(file);
-  for (let generation = 1; generation <= 50; generation++) file.store(generation, [{ generation }]);
+  for (let generation = 1; generation <= 50; generation++) {
+    file.store(generation, more(['4 2', lease(`10.0.0.${generation}`)]));
+  }
   await file.flush();
   assert.deepEqual([heard.durable.at(0), heard.durable.at(-1)], [1, 50]);
   assert.ok(heard.durable.length <= 3, `confirmed ${heard.durable.join()}`);
-  assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [{ generation: 50 }]);
+  assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [lease('10.0.0.50')]);
+});
+
+test('changes are of what is stored; the whole takes the place of all of it', async (t) => {
+  const path = join(folder(t), 'leases.json');
+  const file = await LeaseFile.open(path, 'lab');
+  const [a, b, c] = [lease('10.0.0.2'), lease('10.0.0.3'), lease('10.0.0.4')];
+  file.store(1, whole(['4 2', a], ['4 3', b]));
+  file.store(2, more(['4 2', null], ['4 4', c]));
+  await file.flush();
+  assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [b, c]);
+  file.store(3, whole(['4 2', a]));
+  await file.flush();
+  assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [a]);
 });
 
 describe('a damaged file', () => {
@@ -108,11 +131,11 @@ test('a disk that fails confirms nothing, is reported once, and tried again', as
   const blocked = join(directory, 'leases.json.tmp');
   // A directory in the place of the temporary file: no write can succeed, for root neither.
   mkdirSync(join(blocked, 'x'), { recursive: true });
-  file.store(1, [1]);
+  file.store(1, whole());
   await heard.next(1);
   assert.deepEqual(heard.durable, []);
   assert.match(heard.trouble[0] ?? '', /leases are not stored: .*leases\.json cannot be written/);
-  file.store(2, [2]);
+  file.store(2, more(['4 2', lease('10.0.0.2')]));
   rmSync(blocked, { recursive: true });
   await heard.next(3);
   assert.deepEqual([heard.durable, heard.trouble.at(-1)], [[2], null]);

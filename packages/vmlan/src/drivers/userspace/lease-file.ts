@@ -2,10 +2,12 @@
  * The leases of a network on disk, and the DUID of its DHCPv6 server.
  *
  * Zone: control.  The engine holds an ACK back until the generation that has its lease is durable, so only what is
- * really on disk is confirmed.  While one write is under way, only the newest of the generations that follow is kept:
- * it contains the others.  When the disk fails, serving goes on, nothing is confirmed, and writing is tried again.
+ * really on disk is confirmed.  While one write is under way, the changes that follow gather, and the next write has
+ * them all: however many leases change, one sync after the other is enough.  A lease is made JSON once, when it changes:
+ * a write joins what is there.  When the disk fails, serving goes on, nothing is confirmed, and writing is tried again.
  */
 import { randomBytes } from 'node:crypto';
+import type { LeaseChanges } from '../../engine/control-messages.ts';
 import { readDurable, writeDurable } from '../../sys/durable-file.ts';
 
 const FORMAT_VERSION = 1;
@@ -36,7 +38,10 @@ export class LeaseFile {
   readonly #path: string;
   readonly #network: string;
   #listener: LeaseFileListener | null = null;
-  #newest: { readonly generation: number; readonly records: readonly unknown[] } | null = null;
+  /** Each lease as JSON, by its place in the engine's store. */
+  #stored = new Map<string, string>();
+  /** The newest generation that `#stored` has, and is not on disk; 0 for none. */
+  #pending = 0;
   #writing: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #hasTrouble = false;
@@ -54,7 +59,7 @@ export class LeaseFile {
     const warning = damaged === null ? null : `${path} was damaged and is kept as ${damaged.path}: ${damaged.reason}`;
     const file = new LeaseFile(path, network, value, warning);
     // The DUID must be the same from the first answer on.
-    if (value === null) await file.#write([]);
+    if (value === null) await file.#write();
     return file;
   }
 
@@ -62,8 +67,13 @@ export class LeaseFile {
     this.#listener = listener;
   }
 
-  store(generation: number, records: readonly unknown[]): void {
-    this.#newest = { generation, records };
+  store(generation: number, { isWhole, changes }: LeaseChanges): void {
+    if (isWhole) this.#stored = new Map();
+    for (const [place, lease] of changes) {
+      if (lease === null) this.#stored.delete(place);
+      else this.#stored.set(place, JSON.stringify(lease));
+    }
+    this.#pending = generation;
     if (this.#retry === null) this.#writing ??= this.#drain();
   }
 
@@ -74,12 +84,12 @@ export class LeaseFile {
 
   async #drain(): Promise<void> {
     try {
-      while (this.#newest !== null) {
-        const { generation, records } = this.#newest;
-        this.#newest = null;
-        const error = await this.#tryWrite(records);
+      while (this.#pending !== 0) {
+        const generation = this.#pending;
+        this.#pending = 0;
+        const error = await this.#tryWrite();
         if (error === null) this.#listener?.onDurable(generation);
-        else this.#newest ??= { generation, records };
+        else this.#pending ||= generation;
         this.#reportTrouble(error);
         if (error !== null) return this.#scheduleRetry();
       }
@@ -89,9 +99,9 @@ export class LeaseFile {
     return undefined;
   }
 
-  async #tryWrite(records: readonly unknown[]): Promise<string | null> {
+  async #tryWrite(): Promise<string | null> {
     try {
-      await this.#write(records);
+      await this.#write();
       return null;
     } catch (error) {
       return `leases are not stored: ${(error as Error).message}`;
@@ -110,9 +120,10 @@ export class LeaseFile {
     }, DISK_RETRY_MS).unref();
   }
 
-  #write(leases: readonly unknown[]): Promise<void> {
-    const document: LeaseDocument = { version: FORMAT_VERSION, network: this.#network, duid: this.duid, leases };
-    return writeDurable(this.#path, `${JSON.stringify(document)}\n`);
+  #write(): Promise<void> {
+    const head = JSON.stringify({ version: FORMAT_VERSION, network: this.#network, duid: this.duid });
+    const leases = [...this.#stored.values()].join(',');
+    return writeDurable(this.#path, `${head.slice(0, -1)},"leases":[${leases}]}\n`);
   }
 }
 

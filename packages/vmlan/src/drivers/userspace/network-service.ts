@@ -175,7 +175,7 @@ export class NetworkService {
   #onEngineMessage(message: FromEngine): void {
     switch (message.type) {
       case 'leases':
-        this.#options.leases.store(message.generation, message.records);
+        this.#options.leases.store(message.generation, message);
         return;
       case 'dns-query':
         void this.#resolve(message.queryId, message.query);

@@ -12,6 +12,7 @@ import type {
   EngineConfig,
   ForwardSpec,
   FromEngine,
+  LeaseChanges,
   NicConfig,
   SocketAddress,
 } from '../../engine/control-messages.ts';
@@ -143,7 +144,9 @@ export class StandInEngine implements EngineHandle {
       ...clocks,
     };
     this.#leases.set(nic, lease);
-    this.emit({ type: 'leases', generation: ++this.#generation, records: [...this.#leases.values()] });
+    const isWhole = this.#generation === 0;
+    const changes = (isWhole ? [...this.#leases] : [[nic, lease]]) as LeaseChanges['changes'];
+    this.emit({ type: 'leases', generation: ++this.#generation, isWhole, changes });
   }
 
   #snapshot(): unknown {
