@@ -9,8 +9,8 @@ import { view } from '../wire/frames.fixture.ts';
 import { arpFrame } from '../wire/packets.fixture.ts';
 import { printFrame } from '../wire/print.ts';
 import { LinkBench, some, withCalls } from './bench.fixture.ts';
-import { BUDGET } from './link.ts';
-import { TapLink } from './tap.ts';
+
+import { FRAMES_AT_ONCE, TapLink } from './tap.ts';
 
 const bench = new LinkBench();
 const { sys, poller, counters, shared } = bench;
@@ -109,13 +109,13 @@ describe('what a device can answer', () => {
   }
 
   test('frames, one after the other, as many as the budget has', () => {
-    const { link } = scripted(Array.from({ length: BUDGET + 5 }, (_, i) => some(60, i)));
+    const { link } = scripted(Array.from({ length: FRAMES_AT_ONCE + 5 }, (_, i) => some(60, i)));
     poller.turn(0);
-    assert.equal(bench.frames.length, BUDGET);
+    assert.equal(bench.frames.length, FRAMES_AT_ONCE);
     poller.turn(0);
     assert.deepEqual(
       bench.frames,
-      Array.from({ length: BUDGET + 5 }, (_, i) => some(60, i)),
+      Array.from({ length: FRAMES_AT_ONCE + 5 }, (_, i) => some(60, i)),
     );
     link.close();
   });

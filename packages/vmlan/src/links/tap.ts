@@ -11,12 +11,14 @@ import type { Sys } from '../sys/sys.ts';
 import { segmentUdp } from '../sys/tap.ts';
 import type { LinkOutput } from '../switching/port.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
-import { BUDGET, type LinkInput, MAX_FRAME_LEN } from './link.ts';
+import { type LinkInput, MAX_FRAME_LEN } from './link.ts';
 import type { FrameSink } from './cut-headers.ts';
 import type { StreamBuffers } from './stream-framing.ts';
 import { sendUdpSegments } from './udp-cut.ts';
 
 const DROP_TAP_WRITE = counter('drop_tap_write');
+/** Frames of a wake-up: as many datagrams as one run holds. */
+export const FRAMES_AT_ONCE = 64;
 /** A device that is down is looked at again after this. */
 const DOWN_RETRY_MS = 50;
 /** What TCP may plan with: the kernel queues for a TAP, there is no queue of ours. */
@@ -78,7 +80,7 @@ export class TapLink implements LinkOutput, Source, FrameSink {
 
   onReady(mask: number, nowMs: number): void {
     if (mask === 0) this.#poller.modify(this.#token, C.EPOLLIN);
-    for (let i = 0; i < BUDGET && this.#fd >= 0; i++) {
+    for (let i = 0; i < FRAMES_AT_ONCE && this.#fd >= 0; i++) {
       const n = this.#sys.read(this.#fd, this.#rx - vnetHdr.LEN, MAX_FRAME_LEN + vnetHdr.LEN);
       if (n === -C.EAGAIN || n === -C.EINTR) {
         if ((mask & (C.EPOLLERR | C.EPOLLHUP)) !== 0) this.#rest(nowMs + DOWN_RETRY_MS);

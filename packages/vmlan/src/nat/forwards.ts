@@ -23,7 +23,7 @@ const LAST_PORT = 65_535;
 const PORT_TRIES = 64;
 const ACCEPT_BUDGET = 64;
 const RECV_BUDGET = 64;
-const RECV_AT_ONCE = 32;
+const RECV_AT_ONCE = 64;
 
 const ACCEPTED = counter('forward_connections');
 const ABSENT = counter('forward_guest_absent');

@@ -21,7 +21,7 @@ const EAGAIN = -11;
 const EADDRINUSE = -98;
 const FIRST_FD = 10;
 const FIRST_PORT = 33_000;
-const MESSAGES = 32;
+const MESSAGES = 64;
 const MESSAGE_ROOM = 65_536;
 
 export type Words = readonly [number, number, number, number];

@@ -36,7 +36,7 @@ const UNREPLIED_MS = 30_000;
 const ASSURED_MS = 180_000;
 /** Messages taken from a socket in a wake-up. */
 const RECV_BUDGET = 64;
-const RECV_AT_ONCE = 32;
+const RECV_AT_ONCE = 64;
 const RECV_BULK = 16; // messages, of long ones
 /** A message above this fills a cache by itself: the next is read where it was. */
 const BULK_BYTES = 16_384;

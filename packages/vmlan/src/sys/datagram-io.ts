@@ -12,7 +12,7 @@ import { ROOM as NAME_ROOM } from './sockaddr.ts';
 import type { Sys } from './sys.ts';
 
 /** Messages of one receive. */
-export const MESSAGES_MAX = 32;
+export const MESSAGES_MAX = 64;
 /** Bytes of one message at most: no UDP payload is longer. */
 const MESSAGE_ROOM = 65_536;
 const MMSGHDR_SIZE = 64;

@@ -16,6 +16,18 @@ import { type BedGuest, EngineBed, GATEWAY, ready, root } from './engine-bed.ts'
 const ECHO = 7;
 const MIRROR = 8000;
 const CLOSED = 9999;
+const RUNS = 8001;
+const FORWARD = 8300;
+/** Sizes around what is joined, cut and fragmented: the MTU less headers, and beyond it. */
+const RUNS_OF_ALL_SIZES = [
+  ...[1, 64, 1000, 1400, 1452].flatMap((size) => [
+    { size, bytes: size * 2 },
+    { size, bytes: Math.min(size * 45, 63_000) - (size >> 1) },
+    { size, bytes: size * 30 - (size >> 1), apart: true },
+  ]),
+  { size: 1, bytes: 64 },
+  { size: 3000, bytes: 8000, apart: true },
+];
 const AT_ONCE_MS = 1000;
 const QUERY_LIFE_MS = 10_000;
 
@@ -33,6 +45,8 @@ describe('UDP', () => {
     peers = await serve(bed.lab.internet, [
       { kind: 'udp-echo', port: ECHO },
       { kind: 'udp-mirror', port: MIRROR },
+      { kind: 'udp-runs', host: INTERNET.server4, port: RUNS },
+      { kind: 'udp-runs', host: INTERNET.server6, port: RUNS },
     ]);
   });
   after(async () => {
@@ -69,6 +83,26 @@ describe('UDP', () => {
         assert.deepEqual({ ok, errors }, { ok: 4, errors: {} });
       });
     }
+
+  for (const kind of ['tap', 'stream'])
+    for (const host of [INTERNET.server4, INTERNET.server6]) {
+      test(`runs of datagrams keep borders, order and bytes both ways, over ${kind} with ${host}`, async (t) => {
+        if (!ready(t)) return;
+        const { namespace } = guests.get(kind)!;
+        assert.equal(await client(namespace, 'datagramRuns', { host, port: RUNS, runs: RUNS_OF_ALL_SIZES }), null);
+      });
+    }
+
+  test('runs of datagrams through a forward', async (t) => {
+    if (!ready(t)) return;
+    const { namespace, address4: host } = guests.get('tap')!;
+    await using _server = await serve(namespace, [{ kind: 'udp-runs', host, port: RUNS }]);
+    const listen = { host: '127.0.0.1', port: FORWARD };
+    const ends = { listen, target: { host: 'tap', port: RUNS } };
+    await bed.request({ type: 'add-forward', forward: { id: 'runs', protocol: 'udp', direction: 'host', ...ends } });
+    const argument = { host: listen.host, port: FORWARD, runs: RUNS_OF_ALL_SIZES };
+    assert.equal(await client(bed.lab.host, 'datagramRuns', argument), null);
+  });
 
   test('every size around what must be cut, both ways', async (t) => {
     if (!ready(t)) return;

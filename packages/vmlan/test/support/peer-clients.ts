@@ -12,6 +12,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { within } from './deadline.ts';
+import { compareRuns, type DatagramRun } from './peer-datagrams.ts';
 import { clientSide, type Exchange, failedSide, type Side } from './peer-exchange.ts';
 import { digestOf, knownDigest, knownStream, type Digest } from './peer-stream.ts';
 
@@ -283,6 +284,11 @@ export const clients = {
         socket.close();
       }
     });
+  },
+
+  /** Runs of datagrams to a `udp-runs` server and back; what differs, or null. */
+  datagramRuns({ runs, ...target }: Target & { runs: readonly DatagramRun[] }): Promise<string | null> {
+    return compareRuns(target.host, target.port, runs);
   },
 
   /** One datagram and its answer, or the error that ICMP brought. */

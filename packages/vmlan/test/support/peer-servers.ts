@@ -11,6 +11,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { networkInterfaces } from 'node:os';
 import { createServer, type Server, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { echoRuns } from './peer-datagrams.ts';
 import { serverSide, type Exchange } from './peer-exchange.ts';
 import { digestOf, knownDigest, knownStream } from './peer-stream.ts';
 
@@ -49,11 +50,13 @@ export type ServerSpec = Listen &
     | { readonly kind: 'udp-echo' }
     /** Answers each datagram with `ADDRESS PORT` of its sender. */
     | { readonly kind: 'udp-mirror' }
+    /** Sends back what comes, runs of datagrams as runs; `host` must be told. */
+    | { readonly kind: 'udp-runs' }
   );
 
 const UDP_BUFFER_BYTES = 4 << 20;
 
-type TcpKind = Exclude<ServerSpec['kind'], 'http' | 'udp-echo' | 'udp-mirror'>;
+type TcpKind = Exclude<ServerSpec['kind'], 'http' | 'udp-echo' | 'udp-mirror' | 'udp-runs'>;
 
 /** Resolves when the test says so; see `stalled`. */
 const released = Promise.withResolvers<void>();
@@ -164,6 +167,10 @@ async function listenUdp(spec: ServerSpec): Promise<number> {
 /** Starts one server and returns its port. */
 export async function listen(spec: ServerSpec): Promise<number> {
   if (spec.kind === 'udp-echo' || spec.kind === 'udp-mirror') return listenUdp(spec);
+  if (spec.kind === 'udp-runs') {
+    echoRuns(spec.host!, spec.port);
+    return spec.port;
+  }
   if (spec.kind !== 'http') return listenTcp(tcpServer(spec), spec);
   const { name = 'peer' } = spec;
   const server = createHttpServer((request, response) => {
