@@ -4,7 +4,7 @@
  * Zone: control.  Ends by signal or by request; networks go on without it unless they are to stop too.
  */
 import { rmSync } from 'node:fs';
-import { buildServer, listenAt } from '../api/server.ts';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { networksDirectory } from '../drivers/network-paths.ts';
@@ -20,6 +20,9 @@ import { loadIdentity } from './identity.ts';
 import { DaemonLock, clearSocketPath } from './lock.ts';
 import { Networks } from './networks.ts';
 import { Store } from './store.ts';
+
+/** Long enough for the networks' processes to be under way before the server's code keeps this thread busy. */
+const HEAD_START_MS = 5;
 
 export interface DaemonOptions {
   readonly version: string;
@@ -60,6 +63,10 @@ export class Daemon {
     const { paths, logger } = options;
     const context = await makeContext(options);
     const networks = new Networks(context);
+    const begun = networks.begin();
+    // Code of 100 ms, read while the processes of the networks read theirs.
+    await Promise.race([begun.catch(() => undefined), delay(HEAD_START_MS)]);
+    const { buildServer, listenAt } = await import('../api/server.ts');
     const server = buildServer({
       handlers: makeHandlers({
         context,
@@ -79,7 +86,7 @@ export class Daemon {
     });
     try {
       // Before the socket: who can connect finds everything as it is going to be.
-      await networks.begin();
+      await begun;
       await listenAt(server, paths.socket);
     } catch (error) {
       networks[Symbol.dispose]();

@@ -21,7 +21,7 @@ import { runProgram } from '../run-program.ts';
 import { networkTable } from '../views/networks.ts';
 
 const START_TIMEOUT_MS = 60_000;
-const POLL_INTERVAL_MS = 50;
+const POLL_INTERVAL_MS = 10;
 const LOG_TAIL_LINES = 20;
 /** A small nursery: the daemon is idle most of its time. */
 const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
