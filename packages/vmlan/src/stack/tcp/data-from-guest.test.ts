@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { QUEUE_LEN } from './receive-queue.ts';
+import { WINDOW_NEAR } from './limits.ts';
 import { ack, bytes, data, established, fin, sameBytes, syn } from './transcript.fixture.ts';
 
 const big = (len: number, first = 0): Uint8Array => Uint8Array.from({ length: len }, (_, i) => (first + i) & 0xff);
@@ -213,7 +213,7 @@ describe('twice and overlapping', () => {
 describe('outside the window', () => {
   test('beyond it: acknowledged, not taken', () => {
     const { guest, host, queues } = established();
-    guest.sends(data('x', { seq: 1 + QUEUE_LEN }));
+    guest.sends(data('x', { seq: 1 + WINDOW_NEAR }));
     host.hears('');
     guest.receives(ack({ ack: 1, sack: [] }));
     assert.equal(queues.inUse, 0);
@@ -222,9 +222,9 @@ describe('outside the window', () => {
   test('across its edge: what lies inside is taken', () => {
     const { guest, host } = established();
     guest.sends(data('x')); // the window of a SYN-ACK is never scaled: this one opens all of it
-    guest.receives(ack({ ack: 2, window: QUEUE_LEN >>> 7 }));
-    guest.sends(data(big(1400), { seq: 2 + QUEUE_LEN - 700 }));
-    guest.receives(ack({ ack: 2, sack: [[2 + QUEUE_LEN - 700, 2 + QUEUE_LEN]] }));
+    guest.receives(ack({ ack: 2, window: WINDOW_NEAR >>> 7 }));
+    guest.sends(data(big(1400), { seq: 2 + WINDOW_NEAR - 700 }));
+    guest.receives(ack({ ack: 2, sack: [[2 + WINDOW_NEAR - 700, 2 + WINDOW_NEAR]] }));
     host.hears('x');
   });
 });
@@ -234,15 +234,15 @@ describe('the host takes no more', () => {
     const { guest, host, queues } = established();
     host.takesOnly(1000);
     guest.sends(data(big(1400)));
-    guest.receives(ack({ ack: 1401, window: (QUEUE_LEN - 400) >>> 7 }));
+    guest.receives(ack({ ack: 1401, window: (WINDOW_NEAR - 400) >>> 7 }));
     guest.sends(data(big(1400)), data(big(1400)));
-    guest.receives(ack({ ack: 4201, window: (QUEUE_LEN - 3200) >>> 7 }));
+    guest.receives(ack({ ack: 4201, window: (WINDOW_NEAR - 3200) >>> 7 }));
     assert.equal(host.socket.received.length, 1000);
     assert.equal(queues.inUse, 1);
     host.takes();
     assert.equal(host.socket.received.length, 4200);
     sameBytes(host.socket.received.subarray(0, 1400), big(1400));
-    guest.receives(ack({ ack: 4201, window: QUEUE_LEN >>> 7 }));
+    guest.receives(ack({ ack: 4201, window: WINDOW_NEAR >>> 7 }));
     assert.equal(queues.inUse, 0);
   });
 
@@ -250,25 +250,25 @@ describe('the host takes no more', () => {
     const { guest, host } = established();
     host.takesOnly(0);
     let seq = 1;
-    while (seq <= QUEUE_LEN) {
-      const len = Math.min(32_768, 1 + QUEUE_LEN - seq);
+    while (seq <= WINDOW_NEAR) {
+      const len = Math.min(32_768, 1 + WINDOW_NEAR - seq);
       guest.sends(data(big(len, seq), { seq }));
       seq += len;
     }
-    assert.equal(guest.inbox.at(-1)!.ack, 1 + QUEUE_LEN);
+    assert.equal(guest.inbox.at(-1)!.ack, 1 + WINDOW_NEAR);
     assert.equal(guest.inbox.at(-1)!.window, 0);
     guest.inbox.length = 0;
     guest.sends(data('?', { seq }));
-    guest.receives(ack({ ack: 1 + QUEUE_LEN, window: 0 }));
+    guest.receives(ack({ ack: 1 + WINDOW_NEAR, window: 0 }));
     host.takes(1000);
     guest.receivesNothing();
-    host.takes(QUEUE_LEN / 4);
-    guest.receives(ack({ ack: 1 + QUEUE_LEN }));
+    host.takes(WINDOW_NEAR / 4);
+    guest.receives(ack({ ack: 1 + WINDOW_NEAR }));
     assert.ok(guest.inbox.length === 0);
     host.takes();
-    assert.equal(host.socket.received.length, QUEUE_LEN);
-    sameBytes(host.socket.received, big(QUEUE_LEN, 1));
-    guest.receives(ack({ window: QUEUE_LEN >>> 7 }));
+    assert.equal(host.socket.received.length, WINDOW_NEAR);
+    sameBytes(host.socket.received, big(WINDOW_NEAR, 1));
+    guest.receives(ack({ window: WINDOW_NEAR >>> 7 }));
   });
 
   test('FIN waits for the bytes before it', () => {
@@ -300,7 +300,7 @@ test('no queue is left: what the host does not take is refused and asked for aga
   assert.equal(counters.get('tcp_receive_queues_exhausted'), 1);
   guest.sends(data('zz', { seq: 9 }));
   host.takes();
-  guest.receives(ack({ ack: 4 }), ack({ ack: 4, window: QUEUE_LEN >>> 7 }));
+  guest.receives(ack({ ack: 4 }), ack({ ack: 4, window: WINDOW_NEAR >>> 7 }));
   guest.sends(data('def', { seq: 4 }));
   host.hears('def');
 });

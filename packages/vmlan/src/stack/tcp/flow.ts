@@ -6,6 +6,7 @@
  * sends (we are the receiver of RFC 9293 §3.3.1), `toGuest` is what we send.
  */
 import { Path } from '../path.ts';
+import { WINDOW_NEAR } from './limits.ts';
 import { Scoreboard } from './scoreboard.ts';
 
 // Life of a flow. CONNECTING: the host's connect is under way. RESOLVING: the guest's MAC is asked for.
@@ -34,6 +35,11 @@ export const HALF_OPEN: number = 1 << 12; // counted as half open
 export const GUEST_CLOSED_FIRST: number = 1 << 16; // its FIN came before ours: TIME_WAIT is its burden
 export const HOST_RESET: number = 1 << 17; // the host's peer has reset; what it said before is still passed on
 export const TAIL_PROBED: number = 1 << 18; // a probe went out for the end of what is under way
+export const HOST_ENDING: number = 1 << 19; // the host's peer has ended its stream; what it said before may be unread
+export const SHORT_IS_ALL: number = 1 << 20; // a peek that gets less than it asked for has emptied the socket
+export const ACK_NOW: number = 1 << 21; // the acknowledgement that is due must not wait for company
+export const ACK_LATER: number = 1 << 22; // on the list of those that wait
+export const WINDOW_MARKED: number = 1 << 23; // markFromGuest is an edge that the guest has not reached yet
 export const FIN_NOTED: number = 1 << 15; // a FIN was seen at finFromGuest, maybe ahead of missing bytes
 export const TIMED_OUT: number = 1 << 14; // the recovery began with a time-out: all that is not acknowledged is lost
 export const PROBING: number = 1 << 13; // the retransmission timer is a zero-window or keep-alive probe
@@ -58,6 +64,13 @@ export class TcpFlow extends Path {
   edgeFromGuest = 0;
   /** Last acknowledgement number we sent. */
   ackedFromGuest = 0;
+  /** The window as it is while the host takes everything: larger for a guest that is far away. */
+  windowFromGuest: number = WINDOW_NEAR;
+  /** An edge, advertised at `markAtMs`: how long the guest needs to get there tells how far away it is. */
+  markFromGuest = 0;
+  markAtMs = 0;
+  /** How long the guest needs for a window, smoothed. */
+  roundMs = 0;
   /** Sequence number of the guest's FIN, once FIN_NOTED. */
   finFromGuest = 0;
   /** Shift we announced, or 0 when the guest knows no window scale. */
@@ -110,6 +123,10 @@ export class TcpFlow extends Path {
     this.token = -1;
     this.countedPort = -1;
     this.shiftFromGuest = 0;
+    this.windowFromGuest = WINDOW_NEAR;
+    this.markFromGuest = 0;
+    this.markAtMs = 0;
+    this.roundMs = 0;
     this.queue = -1;
     this.windowToGuest = 0;
     this.windowSeq = 0;

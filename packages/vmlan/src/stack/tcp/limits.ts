@@ -12,6 +12,13 @@ export const MAX_HALF_OPEN_PER_PORT = 4_096;
 
 /** Most bytes in flight towards a guest. */
 export const IN_FLIGHT_CAP: number = 1 << 20;
+/**
+ * Window of a guest at the other end of a local link: what is under way stays in the processor's cache (measured:
+ * docs/datapath.md).
+ */
+export const WINDOW_NEAR: number = 1 << 18;
+/** A guest that fills that window and needs this long for it is far away, or slow to hear: it gets all there is. */
+export const WINDOW_FAR_MS = 2;
 /** Bytes of one segment before the link cuts it: the IP packet must stay below 64 KiB. */
 export const MAX_SEGMENT = 65_000;
 /** Window shift we announce (RFC 7323 §2): 1 MiB needs 5; 7 leaves room. */
@@ -37,6 +44,8 @@ export const TIME_WAIT_MS = 10_000;
 export const MAX_TIME_WAIT = 8_192;
 /** A flow that waits for room on its link is tried again after 1 ms, then ever more slowly up to this. */
 export const STARVED_MAX = 64;
+/** How long an acknowledgement of less than two segments waits for data to travel with: as ticks pass, 1 to 2 ms. */
+export const ACK_DELAY = 2;
 /** Segments read from one socket before others get their turn. */
 export const PUMP_BUDGET = 16;
 /** Resets and challenge acknowledgements a second, all flows together (RFC 5961 §7). */

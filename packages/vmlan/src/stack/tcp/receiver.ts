@@ -4,12 +4,14 @@
  * Zone: packet.  What arrives in sequence goes straight from the frame to the host's `send`.  What the socket does not
  * take, and what arrives out of order, waits in a receive queue whose pending bytes shrink the advertised window.
  * Without a free queue nothing is lost either: bytes that were not taken are not acknowledged, and the guest sends them
- * again.  Acknowledgements are collected and leave at the end of the wake-up, one per flow.
+ * again.
  */
 import { type Counters, counter } from '../../core/counters.ts';
 import { before } from '../../core/sequence.ts';
-import { ACK_DUE, FIN_FROM_GUEST, FIN_NOTED, HOST_BLOCKED, HOST_SHUT, type TcpFlow } from './flow.ts';
+import type { TcpAcks } from './acks.ts';
+import { FIN_FROM_GUEST, FIN_NOTED, HOST_BLOCKED, HOST_SHUT, type TcpFlow, WINDOW_MARKED } from './flow.ts';
 import type { HostStreams } from './host.ts';
+import { WINDOW_FAR_MS, WINDOW_NEAR } from './limits.ts';
 import { QUEUE_LEN, type ReceiveQueues } from './receive-queue.ts';
 
 const EAGAIN = -11;
@@ -21,32 +23,39 @@ const OUTSIDE_WINDOW = counter('tcp_bytes_outside_window');
 export interface ReceiverEvents {
   /** The host's socket takes no more, for `errno` (positive). */
   onHostClosed(flow: TcpFlow, errno: number): void;
-  /** An acknowledgement is due at the end of the wake-up. */
-  acknowledge(flow: TcpFlow): void;
 }
 
 export class TcpReceiver {
   readonly #queues: ReceiveQueues;
   readonly #host: HostStreams;
+  readonly #acks: TcpAcks;
   readonly #events: ReceiverEvents;
   readonly #counters: Counters;
 
-  constructor(queues: ReceiveQueues, host: HostStreams, events: ReceiverEvents, counters: Counters) {
-    this.#queues = queues;
-    this.#host = host;
+  constructor(
+    parts: { queues: ReceiveQueues; host: HostStreams; acks: TcpAcks; counters: Counters },
+    events: ReceiverEvents,
+  ) {
+    this.#queues = parts.queues;
+    this.#host = parts.host;
+    this.#acks = parts.acks;
     this.#events = events;
-    this.#counters = counters;
+    this.#counters = parts.counters;
   }
 
   /** Payload of a segment that overlaps the window. */
-  onData(flow: TcpFlow, seq: number, off: number, len: number): void {
-    this.#events.acknowledge(flow);
+  onData(flow: TcpFlow, seq: number, off: number, size: number): void {
+    const len = Math.min(size, (flow.edgeFromGuest - seq) | 0);
+    if (len < size) this.#counters.count(OUTSIDE_WINDOW);
     const old = (flow.nextFromGuest - seq) | 0; // bytes we have already
-    if (old >= len || flow.has(FIN_FROM_GUEST)) return;
+    if (old >= len || flow.has(FIN_FROM_GUEST)) return this.#acks.now(flow);
     if (old < 0) return this.#onLater(flow, seq, off, len);
+    this.#acks.soon(flow);
     const fresh = len - old;
     if (flow.queue >= 0 && this.#queues.pending(flow.queue) > 0) this.#append(flow, off + old, fresh);
     else this.#deliver(flow, off + old, fresh);
+    this.#gauge(flow);
+    if (((flow.nextFromGuest - flow.ackedFromGuest) | 0) >= flow.windowFromGuest >> 1) this.#acks.atOnce(flow);
   }
 
   /** Takes the FIN once everything before it has been received: the guest will send no more. */
@@ -54,7 +63,7 @@ export class TcpReceiver {
     if (!flow.has(FIN_NOTED) || flow.has(FIN_FROM_GUEST) || flow.finFromGuest !== flow.nextFromGuest) return;
     flow.nextFromGuest = (flow.nextFromGuest + 1) | 0;
     flow.bits |= FIN_FROM_GUEST;
-    this.#events.acknowledge(flow);
+    this.#acks.soon(flow);
     this.#shutWhenDrained(flow);
   }
 
@@ -62,7 +71,7 @@ export class TcpReceiver {
   flush(flow: TcpFlow): void {
     flow.bits &= ~HOST_BLOCKED;
     if (flow.queue < 0) {
-      this.#events.acknowledge(flow); // bytes were refused for want of a queue: ask for them
+      this.#acks.now(flow); // bytes were refused for want of a queue: ask for them
       return;
     }
     const before = this.#queues.pending(flow.queue);
@@ -71,8 +80,8 @@ export class TcpReceiver {
     const after = flow.queue < 0 ? 0 : this.#queues.pending(flow.queue);
     // RFC 9293 §3.8.6.2.2: tell the guest when the window has opened by a fair step.
     // Behind its FIN the window is of no use to it, and a guest whose socket is gone by now would answer with a reset.
-    const opened = before - after >= QUEUE_LEN >> 2 || (after === 0 && before > 0);
-    if (opened && !flow.has(FIN_FROM_GUEST)) this.#events.acknowledge(flow);
+    const opened = before - after >= flow.windowFromGuest >> 2 || (after === 0 && before > 0);
+    if (opened && !flow.has(FIN_FROM_GUEST)) this.#acks.now(flow);
     this.#shutWhenDrained(flow);
   }
 
@@ -99,14 +108,12 @@ export class TcpReceiver {
   #append(flow: TcpFlow, off: number, len: number): void {
     if (!this.#ensureQueue(flow)) return;
     this.#queues.insert(flow.queue, flow.nextFromGuest, off, len);
-    const next = this.#queues.next(flow.queue);
-    if (((next - flow.nextFromGuest) | 0) < len) this.#counters.count(OUTSIDE_WINDOW);
-    flow.nextFromGuest = next;
+    flow.nextFromGuest = this.#queues.next(flow.queue);
   }
 
   #onLater(flow: TcpFlow, seq: number, off: number, len: number): void {
     this.#counters.count(OUT_OF_ORDER);
-    flow.bits |= ACK_DUE;
+    this.#acks.now(flow); // RFC 5681 §4.2
     if (!this.#ensureQueue(flow)) return;
     this.#queues.insert(flow.queue, seq, off, len);
   }
@@ -141,6 +148,18 @@ export class TcpReceiver {
     flow.bits |= HOST_SHUT;
     this.#host.shutdownWrite(flow.fd);
     this.release(flow);
+  }
+
+  /**
+   * How far away is this guest?  In bulk it needs one round trip from hearing of an edge to reaching it.  One that has
+   * little to say looks far away, too: that costs nothing, and passes when it has more.
+   */
+  #gauge(flow: TcpFlow): void {
+    if (!flow.has(WINDOW_MARKED) || before(flow.nextFromGuest, flow.markFromGuest)) return;
+    flow.bits &= ~WINDOW_MARKED;
+    if (flow.has(HOST_BLOCKED)) return;
+    flow.roundMs += (flow.lastHeardMs - flow.markAtMs - flow.roundMs) / 8;
+    flow.windowFromGuest = flow.roundMs >= WINDOW_FAR_MS ? QUEUE_LEN : WINDOW_NEAR;
   }
 
   #ensureQueue(flow: TcpFlow): boolean {

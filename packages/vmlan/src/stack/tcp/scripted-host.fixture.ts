@@ -6,7 +6,7 @@
  * peeked, using a closed socket) fails the test at once.
  */
 import assert from 'node:assert/strict';
-import type { TcpFlow } from './flow.ts';
+import { HOST_ENDING, SHORT_IS_ALL, type TcpFlow } from './flow.ts';
 import type { HostStreams, TcpErrors, TcpOpener } from './host.ts';
 import { bytes } from './segment.fixture.ts';
 import type { TcpTranslator } from './translator.ts';
@@ -93,6 +93,7 @@ export class ScriptedHost implements HostStreams, TcpOpener, TcpErrors {
   /** The peer ends its half. */
   ends(socket: ScriptedSocket = this.socket): void {
     socket.ended = true;
+    socket.flow.bits |= HOST_ENDING;
     this.translator!.onHostReadable(socket.flow, this.now());
     this.#turn();
   }
@@ -135,6 +136,7 @@ export class ScriptedHost implements HostStreams, TcpOpener, TcpErrors {
   /** A socket that a forward has accepted. */
   adopt(flow: TcpFlow): ScriptedSocket {
     flow.fd = this.sockets.push(new ScriptedSocket(flow)) - 1;
+    flow.bits |= SHORT_IS_ALL;
     return this.socket;
   }
 

@@ -9,7 +9,8 @@ import * as vnetHdr from '../../wire/vnet-hdr.ts';
 import { IpOutput } from '../ip-output.ts';
 import { MAPPED, type GuestPort, type SegmentOutput } from '../path.ts';
 import { ACTIVE_OPEN, HOST_BLOCKED, SACK_OK, TcpFlow } from './flow.ts';
-import { QUEUE_LEN, ReceiveQueues } from './receive-queue.ts';
+import { WINDOW_NEAR } from './limits.ts';
+import { ReceiveQueues } from './receive-queue.ts';
 import { TcpSegments } from './segments.ts';
 
 const port: GuestPort = { id: 1, nicKey: 'web/0', guest: 'web', room: () => Infinity };
@@ -116,7 +117,7 @@ test('ACK with SACK blocks', () => {
   assert.deepEqual(
     frames[0]!.subarray(vnetHdr.LEN + 34 + 12),
     hex(`
-      a0 10 2000 5414 0000                // 40 bytes, ACK, window 8192 x 128, sum
+      a0 10 0800 5414 0000                // 40 bytes, ACK, window 2048 x 128, sum
       01 01 05 12                         // NOP, NOP, SACK with two blocks
       0a0b 0c4d 0a0b 0c5d
       0a0b 0c1d 0a0b 0c2d
@@ -145,13 +146,13 @@ test('RST has no window', () => {
 
 test('the window is what the queue has room for', () => {
   const { segments, queues, flow } = setup();
-  assert.equal(segments.window(flow), QUEUE_LEN);
+  assert.equal(segments.window(flow), WINDOW_NEAR);
   flow.bits |= HOST_BLOCKED;
   assert.equal(segments.window(flow), 0, 'nowhere to put bytes');
   flow.queue = queues.open(flow.nextFromGuest);
-  assert.equal(segments.window(flow), QUEUE_LEN);
+  assert.equal(segments.window(flow), WINDOW_NEAR);
   queues.insert(flow.queue, flow.nextFromGuest, 1024, 4096);
-  assert.equal(segments.window(flow), QUEUE_LEN - 4096);
+  assert.equal(segments.window(flow), WINDOW_NEAR - 4096);
 });
 
 test('the largest segment follows the MTU', () => {

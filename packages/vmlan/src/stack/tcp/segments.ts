@@ -12,9 +12,18 @@ import * as tcp from '../../wire/tcp.ts';
 import * as vnetHdr from '../../wire/vnet-hdr.ts';
 import { type IpOutput, pseudoToGuest } from '../ip-output.ts';
 import type { Packet } from '../packet.ts';
-import { ACK_DUE, ACTIVE_OPEN, HOST_BLOCKED, SACK_OK, type TcpFlow } from './flow.ts';
+import {
+  ACK_DUE,
+  ACK_NOW,
+  ACTIVE_OPEN,
+  ESTABLISHED,
+  HOST_BLOCKED,
+  SACK_OK,
+  type TcpFlow,
+  WINDOW_MARKED,
+} from './flow.ts';
 import { WINDOW_SHIFT } from './limits.ts';
-import { QUEUE_LEN, type ReceiveQueues } from './receive-queue.ts';
+import type { ReceiveQueues } from './receive-queue.ts';
 
 const HOP_LIMIT = 64;
 const MAX_SACK_BLOCKS = 3;
@@ -79,8 +88,8 @@ export class TcpSegments {
 
   /** Bytes the guest may send beyond `nextFromGuest`, and with it the edge we stand by. */
   window(flow: TcpFlow): number {
-    if (flow.queue < 0) return flow.has(HOST_BLOCKED) ? 0 : QUEUE_LEN;
-    return QUEUE_LEN - this.#queues.pending(flow.queue);
+    if (flow.queue < 0) return flow.has(HOST_BLOCKED) ? 0 : flow.windowFromGuest;
+    return Math.max(flow.windowFromGuest - this.#queues.pending(flow.queue), 0);
   }
 
   #emit(flow: TcpFlow, seq: number, flags: number, headerLen: number, len: number): void {
@@ -108,16 +117,20 @@ export class TcpSegments {
     this.#output.emitHeaders(flow, ipv4.PROTO_TCP, HOP_LIMIT, l4Len);
     this.#output.transmit(flow, frame, start + l4Len);
     flow.ackedFromGuest = flow.nextFromGuest;
-    flow.bits &= ~ACK_DUE;
+    flow.bits &= ~(ACK_DUE | ACK_NOW);
     this.#counters.count((flags & tcp.RST) === 0 ? SENT : RESETS);
   }
 
   /** The window field; a window in a SYN is never scaled (RFC 7323 §2.2). */
   #windowField(flow: TcpFlow, flags: number): number {
     let window = this.window(flow);
+    // What was offered stands (RFC 9293 §3.8.6), unless there is no place for it.
+    if (flow.state === ESTABLISHED && (flow.queue >= 0 || !flow.has(HOST_BLOCKED)))
+      window = Math.max(window, (flow.edgeFromGuest - flow.nextFromGuest) | 0);
     const scaled = (flags & tcp.SYN) === 0 ? flow.shiftFromGuest : 0;
     window = Math.min(window >>> scaled, MAX_UNSCALED_WINDOW);
     flow.edgeFromGuest = (flow.nextFromGuest + (window << scaled)) | 0;
+    if (!flow.has(WINDOW_MARKED)) markWindow(flow);
     return window;
   }
 
@@ -135,4 +148,11 @@ export class TcpSegments {
     const n = this.#queues.sackBlocks(flow.queue, this.#blocks, MAX_SACK_BLOCKS);
     return n === 0 ? p : tcp.emitSackBlocks(this.#output.view, p, this.#blocks, n);
   }
+}
+
+/** From here on it is measured how long the guest takes to fill this window. */
+function markWindow(flow: TcpFlow): void {
+  flow.bits |= WINDOW_MARKED;
+  flow.markFromGuest = flow.edgeFromGuest;
+  flow.markAtMs = flow.lastHeardMs;
 }

@@ -24,10 +24,12 @@ import {
   FIN_TO_GUEST,
   FIN_TO_GUEST_ACKED,
   GUEST_CLOSED_FIRST,
+  HOST_ENDING,
   HOST_READABLE,
   HOST_RESET,
   IN_RECOVERY,
   PROBING,
+  SHORT_IS_ALL,
   STARVED,
   type TcpFlow,
 } from './flow.ts';
@@ -90,7 +92,9 @@ export class TcpSender {
       const n = this.#host.peek(flow.fd, this.#segments.payload(flow), room);
       if (n > 0) {
         this.#sendNew(flow, n, nowMs);
-        continue;
+        if (n === room || (flow.bits & (SHORT_IS_ALL | HOST_ENDING | HOST_RESET)) !== SHORT_IS_ALL) continue;
+        flow.bits &= ~HOST_READABLE; // the next byte is an event
+        return;
       }
       flow.bits &= ~HOST_READABLE;
       if (flow.has(HOST_RESET)) return this.#events.onHostFailed(flow, ECONNRESET);

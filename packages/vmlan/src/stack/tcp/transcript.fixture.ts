@@ -37,6 +37,8 @@ export interface TranscriptOptions {
   readonly ourIsn?: number;
   readonly maxFlows?: number;
   readonly arenaBytes?: number;
+  /** 0 unless told: every wake-up ends with its acknowledgements. */
+  readonly ackDelayMs?: number;
 }
 
 export class Transcript {
@@ -64,6 +66,7 @@ export class Transcript {
         counters: this.counters,
         random: () => ourIsn,
         view: arena.view,
+        ackDelayMs: options.ackDelayMs ?? 0,
       },
       options.maxFlows ?? MAX_FLOWS,
       this.nowMs,

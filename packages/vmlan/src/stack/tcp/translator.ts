@@ -21,12 +21,11 @@ import { TokenBucket } from '../../core/token-bucket.ts';
 import * as tcp from '../../wire/tcp.ts';
 import type { Packet } from '../packet.ts';
 import type { GuestPort, Path } from '../path.ts';
+import { TcpAcks } from './acks.ts';
 import {
-  ACK_DUE,
   ACTIVE_OPEN,
   CLOSED,
   CONNECTING,
-  DIRTY,
   ESTABLISHED,
   FIN_FROM_GUEST,
   FIN_NOTED,
@@ -46,7 +45,14 @@ import {
 } from './flow.ts';
 import { TcpFlows } from './flows.ts';
 import type { HostStreams, TcpErrors, TcpOpener } from './host.ts';
-import { MAX_TIME_WAIT, RESPONSE_BURST, RESPONSES_PER_SECOND, TIME_WAIT_MS, WINDOW_SHIFT } from './limits.ts';
+import {
+  ACK_DELAY,
+  MAX_TIME_WAIT,
+  RESPONSE_BURST,
+  RESPONSES_PER_SECOND,
+  TIME_WAIT_MS,
+  WINDOW_SHIFT,
+} from './limits.ts';
 import { TcpReceiver, acceptable } from './receiver.ts';
 import type { ReceiveQueues } from './receive-queue.ts';
 import type { TcpSegments } from './segments.ts';
@@ -78,11 +84,11 @@ export class TcpTranslator {
   readonly #sender: TcpSender;
   readonly #receiver: TcpReceiver;
   readonly #timers: TcpTimers;
+  readonly #acks: TcpAcks;
   readonly #random: () => number;
   readonly #view: DataView;
   readonly #responses = new TokenBucket(RESPONSES_PER_SECOND, RESPONSE_BURST);
   readonly #fire: (id: number) => void;
-  #dirty: TcpFlow[] = [];
   #again: TcpFlow[] = [];
   readonly #starved = new StarvedFlows();
   readonly #pump: (flow: TcpFlow, nowMs: number) => void;
@@ -100,6 +106,8 @@ export class TcpTranslator {
       errors: TcpErrors;
       counters: Counters;
       random: () => number;
+      /** How long a small acknowledgement may wait for data to travel with. */
+      ackDelayMs?: number;
       /** The arena's view, in which packets lie. */
       view: DataView;
     },
@@ -122,11 +130,11 @@ export class TcpTranslator {
       again: (flow: TcpFlow) => void this.#again.push(flow),
       starve: (flow: TcpFlow) => this.#starved.add(flow),
       arm: (flow: TcpFlow) => this.#flows.arm(flow),
-      acknowledge: (flow: TcpFlow) => this.#markAck(flow),
     };
     this.#sender = new TcpSender(this.#segments, this.#host, events, this.#counters);
     this.#pump = (flow, at) => this.#sender.pump(flow, at);
-    this.#receiver = new TcpReceiver(parts.queues, this.#host, events, this.#counters);
+    this.#acks = new TcpAcks(this.#segments, parts.ackDelayMs ?? ACK_DELAY);
+    this.#receiver = new TcpReceiver({ ...parts, acks: this.#acks }, events);
     this.#timers = new TcpTimers(
       { flows: this.#flows, segments: this.#segments, sender: this.#sender, counters: this.#counters },
       { release: (flow) => this.#release(flow, false), abort: (flow) => this.abort(flow) },
@@ -259,7 +267,7 @@ export class TcpTranslator {
       flow.bits |= FIN_NOTED;
       flow.finFromGuest = (seq + len) | 0;
     }
-    if ((flags & tcp.FIN) !== 0) this.#markAck(flow);
+    if ((flags & tcp.FIN) !== 0) this.#acks.soon(flow);
     this.#receiver.checkFin(flow);
     if (flow.state === ESTABLISHED) this.#sender.pump(flow, nowMs);
     this.#finishIfDone(flow, nowMs);
@@ -282,7 +290,7 @@ export class TcpTranslator {
   /** A segment outside the window: acknowledged so that the sender learns where we are. True: use its ACK anyway. */
   #onOutside(flow: TcpFlow, seq: number, len: number, flags: number): boolean {
     this.#counters.count(DROP_SEQUENCE);
-    this.#markAck(flow);
+    this.#acks.now(flow);
     // An old duplicate still tells about our data (and carries the SACK blocks we wait for).
     return len === 0 && (flags & tcp.ACK) !== 0 && beforeOrAt(seq, flow.edgeFromGuest);
   }
@@ -301,7 +309,7 @@ export class TcpTranslator {
     const ack = tcp.ack(v, l4);
     if (before(flow.nextToGuest, ack)) {
       this.#counters.count(DROP_BAD_ACK);
-      this.#markAck(flow); // RFC 9293 §3.10.7.4: something not yet sent
+      this.#acks.now(flow); // RFC 9293 §3.10.7.4: something not yet sent
       return false;
     }
     const window = tcp.window(v, l4) << flow.shiftToGuest;
@@ -350,7 +358,7 @@ export class TcpTranslator {
       this.#release(flow, false);
       this.#onSyn(packet, v, nowMs);
     } else if ((flags & (tcp.FIN | tcp.SYN)) !== 0) {
-      this.#markAck(flow);
+      this.#acks.now(flow);
     }
   }
 
@@ -474,20 +482,12 @@ export class TcpTranslator {
 
   /** Sends the acknowledgements that are due. */
   flush(): void {
-    if (this.#dirty.length === 0) return;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const flow of dirty) {
-      flow.bits &= ~DIRTY;
-      if (flow.has(ACK_DUE) && (flow.state === ESTABLISHED || flow.state === TIME_WAIT)) {
-        this.#segments.sendControl(flow, flow.nextToGuest, tcp.ACK);
-      }
-    }
+    this.#acks.flush(this.#now);
   }
 
   pollAt(): number {
-    if (this.#again.length > 0) return this.#now + 1;
-    return Math.min(this.#flows.pollAt(), this.#starved.pollAt(this.#now));
+    if (this.#again.length > 0) return this.#now;
+    return Math.min(this.#flows.pollAt(), this.#starved.pollAt(this.#now), this.#acks.pollAt());
   }
 
   // ---- opening and closing
@@ -578,13 +578,6 @@ export class TcpTranslator {
     if (flow.fd >= 0) this.#host.close(flow, reset);
     flow.fd = -1;
     this.#flows.free(flow);
-  }
-
-  #markAck(flow: TcpFlow): void {
-    flow.bits |= ACK_DUE;
-    if (flow.has(DIRTY)) return;
-    flow.bits |= DIRTY;
-    this.#dirty.push(flow);
   }
 
   #mayRespond(nowMs: number): boolean {
