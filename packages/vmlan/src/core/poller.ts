@@ -19,6 +19,8 @@ export interface Poller {
   add(fd: number, events: number, source: Source): number;
   modify(token: number, events: number): void;
   remove(token: number): void;
+  /** As `remove`, for a descriptor that is closed right after: that takes it from epoll (man 7 epoll). */
+  forget(token: number): void;
   flushLater(target: Flushable): void;
   /** `source.onReady(0, now)` once at or after `atMs`; a later call for the same token replaces it. */
   wakeAt(token: number, atMs: number): void;

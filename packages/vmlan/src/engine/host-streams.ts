@@ -7,7 +7,7 @@
  */
 import type { Poller, Source } from '../core/poller.ts';
 import { MAPPED } from '../stack/path.ts';
-import { CONNECTING, type TcpFlow } from '../stack/tcp/flow.ts';
+import { CONNECTING, HOST_ENDING, SHORT_IS_ALL, type TcpFlow } from '../stack/tcp/flow.ts';
 import type { HostStreams, TcpOpener } from '../stack/tcp/host.ts';
 import type { TcpTranslator } from '../stack/tcp/translator.ts';
 import { $target, type OutboundPolicy, PASS, PASS_LOCAL, PROHIBITED, SERVICE_DNS } from '../nat/policy.ts';
@@ -162,6 +162,7 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     this.#kinds[fd] = kind;
     this.#offsets[fd] = 0;
     this.#hasOther[fd] = false;
+    flow.bits = (flow.bits & ~(HOST_ENDING | SHORT_IS_ALL)) | (kind === KIND_TCP ? SHORT_IS_ALL : 0);
     if (kind === KIND_UNIX || this.#kernelOffset) sys.setsockopt(fd, C.SOL_SOCKET, C.SO_PEEK_OFF, 0);
     if (kind === KIND_TCP) {
       sys.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, 1);
@@ -182,6 +183,7 @@ export class HostStreamIo implements HostStreams, TcpOpener {
   onReady(flow: TcpFlow, mask: number, nowMs: number): void {
     const tcp = this.tcp!;
     if (flow.fd < 0) return;
+    if ((mask & (C.EPOLLRDHUP | C.EPOLLHUP)) !== 0) flow.bits |= HOST_ENDING;
     if (flow.state === CONNECTING) {
       this.#onConnecting(flow, mask, nowMs);
       return;
@@ -196,7 +198,7 @@ export class HostStreamIo implements HostStreams, TcpOpener {
 
   #onConnecting(flow: TcpFlow, mask: number, nowMs: number): void {
     const tcp = this.tcp!;
-    const errno = this.error(flow.fd);
+    const errno = (mask & (C.EPOLLERR | C.EPOLLHUP)) === 0 ? 0 : this.error(flow.fd);
     // Linux tcp_reset: a refusal is ECONNREFUSED; these two mean that the peer had accepted, and reset since.
     const hasReset = errno === C.ECONNRESET || errno === C.EPIPE;
     if (errno !== 0 && !hasReset) {
@@ -248,10 +250,11 @@ export class HostStreamIo implements HostStreams, TcpOpener {
   }
 
   close(flow: TcpFlow, reset: boolean): void {
-    this.#poller.remove(flow.token);
+    const { fd } = flow;
+    this.#poller.forget(flow.token);
     flow.token = -1;
-    if (reset && this.#kinds[flow.fd] === KIND_TCP) this.#sys.setLingerZero(flow.fd);
-    this.#sys.close(flow.fd);
+    if (reset && this.#kinds[fd] === KIND_TCP) this.#sys.setLingerZero(fd);
+    this.#sys.close(fd);
   }
 
   /** Peeks over what was seen before: the first iovecs all point to the dump. */

@@ -75,8 +75,13 @@ export class EventLoop implements Poller {
 
   remove(token: number): void {
     if (!this.#isCurrent(token)) return;
+    this.#sys.epollCtl(this.#epoll, C.EPOLL_CTL_DEL, this.#fds[token & SLOT_MASK]!, 0, 0);
+    this.forget(token);
+  }
+
+  forget(token: number): void {
+    if (!this.#isCurrent(token)) return;
     const slot = token & SLOT_MASK;
-    this.#sys.epollCtl(this.#epoll, C.EPOLL_CTL_DEL, this.#fds[slot]!, 0, 0);
     this.#sources[slot] = null;
     this.#generations[slot] = (this.#generations[slot]! + 1) & GENERATION_MASK;
     this.#free.push(slot);

@@ -280,6 +280,7 @@ describe('an injector', () => {
       add: (_fd: number, _events: number, _source: Source) => 1,
       modify: () => {},
       remove: () => {},
+      forget: () => {},
       flushLater: () => {},
       wakeAt: (_token: number, atMs: number) => void state.wakes.push(atMs),
     };

@@ -53,6 +53,11 @@ export class TestPoller implements Poller {
     this.#wakes.delete(token);
   }
 
+  forget(token: number): void {
+    this.#sources.delete(token);
+    this.#wakes.delete(token);
+  }
+
   flushLater(target: Flushable): void {
     this.#flushes.push(target);
   }
