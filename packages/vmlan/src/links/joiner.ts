@@ -4,8 +4,9 @@
  *
  * Zone: packet.  The rules are those of Linux's receive offload (dev_gro_receive, tcp_gro_receive): same addresses,
  * ports, acknowledgement, window and options, sequence numbers without a gap, nothing but ACK and PSH set, segments
- * of one size but for the last; a PSH ends the frame.  So cutting it again gives back the segments, and nothing is ever
- * reordered: whatever does not fit ends the frame that is being joined and goes after it.  A segment's checksum is
+ * of one size but for the last.  So cutting it again gives back the segments, and nothing is ever reordered: whatever
+ * does not fit ends the frame that is being joined and goes after it.  Only PSH is treated otherwise: it asks not to be
+ * kept waiting, and nothing waits here beyond the read it came with, so it ends no frame and stays with the last segment.  A segment's checksum is
  * verified by the pass that copies it; a bad one goes on alone, to be dropped and counted where all are.
  *
  * A frame is held by reference until a second one fits; only then are the two copied together.  Frames lie in memory
@@ -66,11 +67,11 @@ export class Joiner {
     }
     const l4Len = ipLen(this.#v, off) - (start - IP);
     if (this.#len > 0 && this.#fits(off, start, l4Len) && this.#append(off, start, l4Len)) {
-      if (this.#push || l4Len - (this.#payload - start) < this.#mss) this.flush(nowMs);
+      if (l4Len - (this.#payload - start) < this.#mss) this.flush(nowMs);
       return;
     }
     this.flush(nowMs);
-    if (!this.#stopped) this.#hold(off, len, start, l4Len, nowMs);
+    if (!this.#stopped) this.#hold(off, len, start, l4Len);
   }
 
   /** Hands on what is held. */
@@ -96,7 +97,7 @@ export class Joiner {
     this.#input.onFrame(off, len, nowMs);
   }
 
-  #hold(off: number, len: number, start: number, l4Len: number, nowMs: number): void {
+  #hold(off: number, len: number, start: number, l4Len: number): void {
     const v = this.#v;
     const l4 = off + start;
     const header = tcp.dataOffset(v, l4);
@@ -111,8 +112,7 @@ export class Joiner {
     this.#nextId = (ipv4.id(v, off + IP) + 1) & 0xffff;
     this.#isIpv4 = isIpv4(v, off);
     this.#pseudo = pseudo(v, off);
-    this.#push = false;
-    if ((tcp.flags(v, l4) & tcp.PSH) !== 0) this.flush(nowMs);
+    this.#push = (tcp.flags(v, l4) & tcp.PSH) !== 0;
   }
 
   /** Whether the segment is the next one of the frame that is held. */
@@ -164,7 +164,7 @@ export class Joiner {
     this.#len += l4Len - header;
     this.#nextSeq = (this.#nextSeq + l4Len - header) | 0;
     this.#nextId = (this.#nextId + 1) & 0xffff;
-    this.#push = (tcp.flags(v, l4) & tcp.PSH) !== 0;
+    this.#push ||= (tcp.flags(v, l4) & tcp.PSH) !== 0;
     return true;
   }
 
