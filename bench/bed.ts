@@ -24,7 +24,7 @@ const CONGESTION_CONTROLS = ['cubic', 'reno'];
  * cubic may be refused in a namespace; what was taken is returned.
  */
 export async function tune(namespace: Namespace): Promise<string> {
-  await namespace.sysctl('net.ipv4.ip_local_port_range', '10000 65000');
+  await namespace.sysctl('net.ipv4.ip_local_port_range', '10000 65001');
   await namespace.sysctl('net.ipv4.tcp_tw_reuse', 1);
   for (const name of CONGESTION_CONTROLS) {
     const set = await namespace.run(['sysctl', '-qw', `net.ipv4.tcp_congestion_control=${name}`]);

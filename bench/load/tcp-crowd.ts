@@ -5,10 +5,10 @@
  * Zone: control. Blocks until it is over; held connections live as long as the program.
  */
 import * as C from '../../packages/vmlan/src/sys/constants.ts';
-import { SockAddr } from '../../packages/vmlan/src/sys/sockaddr.ts';
+import type { SockAddr } from '../../packages/vmlan/src/sys/sockaddr.ts';
 import type { Sys } from '../../packages/vmlan/src/sys/sys.ts';
-import { CallError, ipv4Of, ok, scratch, tcpSocket } from './sockets.ts';
-import { Latencies, type ExchangeLoad, type ExchangeRate } from './tcp-exchanges.ts';
+import { CallError, ok, scratch, tcpSocket } from './sockets.ts';
+import { Latencies, targets, type ExchangeLoad, type ExchangeRate } from './tcp-exchanges.ts';
 
 export interface CrowdLoad extends ExchangeLoad {
   readonly parallel: number;
@@ -35,7 +35,7 @@ function start(sys: Sys, epoll: number, to: SockAddr, data: number): number {
 export function crowd(sys: Sys, load: CrowdLoad): ExchangeRate {
   const { parallel, size } = load;
   const buffer = scratch(sys);
-  const to = new SockAddr(sys.arena).setIpv4(ipv4Of(load.server), load.port);
+  const to = targets(sys, load.server, load.ports);
   const epoll = ok('epoll', sys.epollCreate());
   const latencies = new Latencies();
   const fds = new Int32Array(parallel);
@@ -47,7 +47,7 @@ export function crowd(sys: Sys, load: CrowdLoad): ExchangeRate {
     startedMs[slot] = performance.now();
     received[slot] = 0;
     asked[slot] = 0;
-    fds[slot] = start(sys, epoll, to, slot);
+    fds[slot] = start(sys, epoll, to.next().value, slot);
   };
   const step = (slot: number): void => {
     const fd = fds[slot] ?? -1;
@@ -89,17 +89,16 @@ export function release(sys: Sys): { closed: number } {
 
 /** Opens `count` connections, spread over the ports. Returns how many stand, and how long it took. */
 export function hold(sys: Sys, { server, ports, count }: HoldLoad): { open: number; ms: number } {
-  const targets = ports.map((port) => new SockAddr(sys.arena).setIpv4(ipv4Of(server), port));
+  const to = targets(sys, server, ports);
   const epoll = ok('epoll', sys.epollCreate());
   const started = performance.now();
   let begun = 0;
   let open = 0;
   let failed = 0;
   const begin = (): void => {
-    const to = targets[begun % targets.length];
-    if (begun >= count || to === undefined) return;
+    if (begun >= count) return;
     begun++;
-    const fd = start(sys, epoll, to, 0);
+    const fd = start(sys, epoll, to.next().value, 0);
     ok('epoll_ctl', sys.epollCtl(epoll, C.EPOLL_CTL_MOD, fd, C.EPOLLOUT, fd));
   };
   while (begun < Math.min(OPENING_AT_ONCE, count)) begin();

@@ -12,7 +12,8 @@ import { CallError, ipv4Of, ok, scratch, tcpConnect } from './sockets.ts';
 
 export interface ExchangeLoad {
   readonly server: string;
-  readonly port: number;
+  /** Each connection goes to the next one. */
+  readonly ports: readonly number[];
   readonly seconds: number;
   readonly size: number;
 }
@@ -26,6 +27,13 @@ export interface ExchangeRate {
 const MAX_LATENCIES = 4_000_000;
 /** Share of the time that is spent before anything counts: code is compiled, caches are warm. */
 const WARM_UP = 0.2;
+
+/** The server's address with each port in turn, for ever. */
+export function* targets(sys: Sys, server: string, ports: readonly number[]): Generator<SockAddr, never> {
+  const all = ports.map((port) => new SockAddr(sys.arena).setIpv4(ipv4Of(server), port));
+  if (all.length === 0) throw new Error('a load without a port');
+  for (;;) yield* all;
+}
 
 export class Latencies {
   readonly #us = new Float64Array(MAX_LATENCIES);
@@ -73,7 +81,7 @@ function askAndHear(sys: Sys, fd: number, buffer: number, size: number): void {
 
 export function requestResponse(sys: Sys, load: ExchangeLoad): ExchangeRate {
   const buffer = scratch(sys);
-  const fd = tcpConnect(sys, new SockAddr(sys.arena).setIpv4(ipv4Of(load.server), load.port));
+  const fd = tcpConnect(sys, targets(sys, load.server, load.ports).next().value);
   const rate = timed(load.seconds, () => askAndHear(sys, fd, buffer, load.size));
   sys.close(fd);
   return rate;
@@ -81,9 +89,9 @@ export function requestResponse(sys: Sys, load: ExchangeLoad): ExchangeRate {
 
 export function connectRequestClose(sys: Sys, load: ExchangeLoad): ExchangeRate {
   const buffer = scratch(sys);
-  const to = new SockAddr(sys.arena).setIpv4(ipv4Of(load.server), load.port);
+  const to = targets(sys, load.server, load.ports);
   return timed(load.seconds, () => {
-    const fd = tcpConnect(sys, to);
+    const fd = tcpConnect(sys, to.next().value);
     askAndHear(sys, fd, buffer, load.size);
     sys.close(fd);
   });

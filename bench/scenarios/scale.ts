@@ -110,7 +110,7 @@ function exchangeTest(seconds: number): BenchTest<ScaleBed> {
     name: 'request and response',
     metrics: [P50],
     async measure({ agent }) {
-      const load = { server: SERVER, port: ECHO_PORTS[0], seconds, size: 64 };
+      const load = { server: SERVER, ports: ECHO_PORTS, seconds, size: 64 };
       return { [P50.name]: (await agent.run('requestResponse', load)).p50Us };
     },
   };

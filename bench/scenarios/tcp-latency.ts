@@ -30,7 +30,7 @@ const small = (...peers: readonly string[]): string[] => peers.map((peer) => `${
 type Measure = (bed: Bed, load: ExchangeLoad) => Promise<ExchangeRate>;
 
 function exchangeTest(name: string, metrics: readonly Metric[], seconds: number, measure: Measure): BenchTest<Bed> {
-  const load = { server: SERVER, port: ECHO_PORTS[0], seconds, size: SIZE };
+  const load = { server: SERVER, ports: ECHO_PORTS, seconds, size: SIZE };
   return { name, metrics, measure: async (bed) => valuesOf(await measure(bed, load)) };
 }
 
@@ -74,6 +74,7 @@ export const tcpConnect: Scenario = {
     });
     const comparison = await compare(tapContenders(options, [SMALL_MTU]), tests, options);
     const { id, name, title } = tcpConnect;
-    return { id, name, title, conditions: CONDITIONS, ...comparison, series: [], goals };
+    const conditions = `${CONDITIONS} Each connection goes to the next of ${ECHO_PORTS.length} ports of the server.`;
+    return { id, name, title, conditions, ...comparison, series: [], goals };
   },
 };

@@ -66,7 +66,7 @@ async function exchanges(world: SoakWorld, guest: SoakGuest, loads: Loads): Prom
   const start = (): Promise<LoadAgent> => LoadAgent.start(namespace);
   const [asking, connecting, datagrams] = await Promise.all([start(), start(), start()]);
   const load = { server: SERVER, seconds: RUN_SECONDS, size: EXCHANGE_BYTES };
-  const tcp = { ...load, port: ECHO_PORTS[0] };
+  const tcp = { ...load, ports: ECHO_PORTS };
   loads.repeat(`${name}: request and response`, () => asking.run('requestResponse', tcp));
   loads.repeat(`${name}: connections`, () => connecting.run('crowd', { ...tcp, parallel: CROWD }));
   const udp = { ...load, port: UDP_ECHO_PORT, window: UDP_WINDOW };
