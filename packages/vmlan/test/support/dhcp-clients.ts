@@ -188,10 +188,12 @@ function configFile(kind: ClientKind, options: ClientOptions, events: string): s
 export class DhcpClient implements AsyncDisposable {
   readonly process: Process;
   readonly #folder: string;
+  readonly #state: string;
   #seen = 0;
 
-  private constructor(folder: string, process: Process) {
+  private constructor(folder: string, state: string, process: Process) {
     this.#folder = folder;
+    this.#state = state;
     this.process = process;
   }
 
@@ -206,6 +208,7 @@ export class DhcpClient implements AsyncDisposable {
     await writeFile(join(folder, 'script'), SCRIPT, { mode: 0o755 });
     return new DhcpClient(
       folder,
+      state,
       namespace.start(ARGV[kind](options, { own: folder, state }), { env: { EVENTS: events } }),
     );
   }
@@ -246,6 +249,14 @@ export class DhcpClient implements AsyncDisposable {
     }
   }
 
+  /** Waits until dhclient has this lease in its file: it tells its script first, and writes then. */
+  async hasKept({ address }: ClientLease): Promise<void> {
+    await until(`${address} in dhclient's file of leases`, NEXT_TIMEOUT_MS, async () => {
+      const leases = await readFile(join(this.#state, 'leases'), 'utf8').catch(() => '');
+      return leases.includes(`fixed-address ${address};`) && leases.endsWith('}\n');
+    });
+  }
+
   /** Asks for a renewal now; udhcpc only, the others renew at half of their lease. */
   renew(): void {
     this.process.signal('SIGUSR1');
@@ -270,6 +281,7 @@ export async function obtainLease(
 ): Promise<ClientLease> {
   await using client = await DhcpClient.start(namespace, kind, options);
   const lease = await client.next('bound');
+  if (kind === 'dhclient') await client.hasKept(lease);
   await client.process.stop('SIGKILL');
   return lease;
 }
