@@ -4,9 +4,7 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import * as C from '../sys/constants.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
@@ -15,6 +13,7 @@ import { EngineBench } from './bench.fixture.ts';
 import type { LinkSpec, SocketAddress } from './control-messages.ts';
 import { lineOf } from './guest.fixture.ts';
 import { MAX_PORTS } from './guests.ts';
+import { withSocketPath } from './socket-path.fixture.ts';
 
 const MAC = '52:54:00:00:00:77';
 const GATEWAY = '192.168.104.1';
@@ -30,18 +29,6 @@ const listening = (address: SocketAddress, nic: string | null = 'web/0'): LinkSp
   nic,
 });
 const TCP: SocketAddress = { host: '127.0.0.1', port: 10_001 };
-
-/** Runs with the path of a file that stands for a socket's: the kernel in memory makes none. */
-function withPath(run: (path: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'vmlan-link-'));
-  const path = join(folder, 'web.sock');
-  writeFileSync(path, '', { mode: 0o666 });
-  try {
-    run(path);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 /** A machine at the far end of a stream: frames behind their length (QEMU). */
 class Machine {
@@ -139,8 +126,21 @@ describe('a stream that is listened for', () => {
     assert.equal(bench.client.error(bench.client.dial('127.0.0.1', 10_001)), C.ECONNREFUSED);
   });
 
+  test('over its share of floods: its link rests, and that is counted', () => {
+    const bench = new EngineBench();
+    add(bench, listening(TCP, null));
+    const machines = Array.from({ length: 8 }, () => Machine.dials(bench));
+    const frame = new Uint8Array(9_000).fill(0xff, 0, 6);
+    frame.set([0x52, 0x54, 0, 0, 1, 9, 0x88, 0xb5], 6);
+    for (let i = 0; i < 60 && bench.counter('port_floods_rested') === 0; i++) {
+      machines[0]!.says(frame);
+      for (const machine of machines) machine.hears();
+    }
+    assert.ok(bench.counter('port_floods_rested') > 0, 'after 2 MiB of copies in no time');
+  });
+
   test('on a unix socket: private, and removed with it', () => {
-    withPath((unix) => {
+    withSocketPath((unix) => {
       const bench = new EngineBench();
       add(bench, listening({ unix }));
       assert.equal(statSync(unix).mode & 0o777, 0o600);
@@ -212,7 +212,7 @@ describe('a stream that is connected', () => {
 
 describe('datagrams', () => {
   test('answer who sent last; the link ends with its path', () => {
-    withPath((path) => {
+    withSocketPath((path) => {
       const bench = new EngineBench();
       const { client } = bench;
       bench.setNic('web/0', MAC);
@@ -240,7 +240,7 @@ describe('datagrams', () => {
   });
 
   test('with a peer of a fixed path', () => {
-    withPath((path) => {
+    withSocketPath((path) => {
       const bench = new EngineBench();
       const { client } = bench;
       bench.setNic('web/0', MAC);
@@ -377,7 +377,7 @@ describe('what cannot be done is said, and changes nothing', () => {
   }
 
   test('a unix socket that cannot listen leaves no path', () => {
-    withPath((unix) => {
+    withSocketPath((unix) => {
       const bench = new EngineBench();
       bench.kernel.fail('listen', { errno: C.ENOBUFS });
       assert.throws(() => add(bench, listening({ unix })), { code: 'unavailable' });

@@ -5,7 +5,7 @@
  * to its owner, and removed at the end.
  */
 import { chmodSync, rmSync } from 'node:fs';
-import type { Counters } from '../core/counters.ts';
+import { type Counters, counter } from '../core/counters.ts';
 import { VmlanError } from '../core/errors.ts';
 import { Connector } from '../links/connector.ts';
 import { DatagramLink } from '../links/datagram.ts';
@@ -28,6 +28,7 @@ const BACKLOG = 1024;
 const SOCKET_MODE = 0o600;
 const STREAM_BUFFER = 512 * 1024; // bytes; fewer stops and starts towards a guest than with the usual 208 KiB
 const DATAGRAM_BUFFER = 4 * 1024 * 1024; // bytes; a frame per datagram, and bursts of them
+const FLOODS_RESTED = counter('port_floods_rested');
 const STREAM_FLAGS = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
 
 /** Gives links their ports. */
@@ -152,7 +153,11 @@ export class Attachments {
         if (live.faults === null) this.#ports.onFrame(live.port, off, len, nowMs);
         else live.faults.onFrame(off, len, nowMs);
       },
-      restMs: (nowMs) => live?.port.floods.restMs(nowMs) ?? 0,
+      restMs: (nowMs) => {
+        const rest = live?.port.floods.restMs(nowMs) ?? 0;
+        if (rest > 0) this.#counters.count(FLOODS_RESTED);
+        return rest;
+      },
       onUp: (link) => {
         const port = this.#ports.addPort(link, nic, host !== null, host ?? []);
         isRefused = port === null;

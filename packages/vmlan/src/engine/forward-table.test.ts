@@ -4,15 +4,14 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import * as C from '../sys/constants.ts';
 import { echo, pattern, speaksFirst, udpEcho } from '../sys/fake/services.ts';
 import type { ScriptedConnection } from '../sys/fake/scripted-stream.ts';
 import { EngineBench, USER_MODE } from './bench.fixture.ts';
 import type { ForwardSpec, SocketAddress } from './control-messages.ts';
+import { withSocketPath } from './socket-path.fixture.ts';
 import { TcpBench, type TcpStation } from './tcp-bench.fixture.ts';
 
 const CLIENT = '192.0.2.77';
@@ -258,20 +257,8 @@ describe('a UDP forward', () => {
 });
 
 describe('a unix socket', () => {
-  /** The kernel in memory makes no files: one stands for the socket's, so that its mode and its end can be seen. */
-  function withPath(run: (path: string) => void): void {
-    const folder = mkdtempSync(join(tmpdir(), 'vmlan-forward-'));
-    const path = join(folder, 'web.sock');
-    writeFileSync(path, '', { mode: 0o666 });
-    try {
-      run(path);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  }
-
   test('is private, carries streams, closes those that come while the guest is away, and is removed', () => {
-    withPath((path) => {
+    withSocketPath((path) => {
       const lab = new TcpBench();
       const { client } = lab.bench;
       const dial = (): number => {
