@@ -156,7 +156,8 @@ function switched(guests: readonly QuietGuest[]): Step {
   let from = 0;
   return () => {
     const to = from + 1 === guests.length ? 0 : from + 1;
-    const [sender, receiver] = [guests[from] ?? first, guests[to] ?? first];
+    const sender = guests[from] ?? first;
+    const receiver = guests[to] ?? first;
     view.setUint32(bench.frame + 2, receiver.mac.lo);
     view.setUint32(bench.frame + 8, sender.mac.lo);
     ipv4.setSrc(view, bench.frame + IP, sender.address);

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { judgeSoak, slope, type SoakEnd, type SoakSample } from './verdict.ts';
 
 const sample = (seconds: number, more: Partial<SoakSample> = {}): SoakSample => ({
-  ...{ seconds, rssBytes: 100e6, heapBytes: 10e6, arenaBytes: 20e6, descriptors: 50, tcpFlows: 3, udpFlows: 2 },
+  ...{ seconds, rssBytes: 100e6, heapBytes: 10e6, arenaBytes: 20e6, queueBytes: 0 },
+  ...{ descriptors: 50, tcpFlows: 3, udpFlows: 2 },
   ...{ stallMs: 40, gbitPerSecond: 3, cpuPercent: 80, transfers: 10, wrong: 0 },
   ...more,
 });

@@ -8,6 +8,8 @@ export interface SoakSample {
   readonly rssBytes: number;
   readonly heapBytes: number;
   readonly arenaBytes: number;
+  /** Receive queues in use: part of the arena. */
+  readonly queueBytes: number;
   readonly descriptors: number;
   readonly tcpFlows: number;
   readonly udpFlows: number;

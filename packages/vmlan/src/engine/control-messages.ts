@@ -217,8 +217,11 @@ export interface EngineSnapshot {
   readonly leases: readonly unknown[];
   readonly counters: Readonly<Record<string, number>>;
   readonly flows: { readonly tcp: number; readonly udp: number; readonly icmp: number };
-  /** Of the engine thread, bytes: objects alive or not yet collected, and buffers laid out so far. */
-  readonly memory: { readonly heap: number; readonly arena: number };
+  /**
+   * Of the engine thread, bytes: objects alive or not yet collected, buffers laid out so far, and those of them that hold
+   * what a host's socket has not taken.
+   */
+  readonly memory: { readonly heap: number; readonly arena: number; readonly receiveQueues: number };
   readonly ipv6Reachable: boolean;
   readonly capabilities: EngineCapabilities;
 }

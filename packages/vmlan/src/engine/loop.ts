@@ -6,6 +6,7 @@
  */
 import { type Counters, counter } from '../core/counters.ts';
 import type { Flushable, Poller, Source } from '../core/poller.ts';
+import { TurnList } from '../core/turn-list.ts';
 import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 
@@ -34,10 +35,8 @@ export class EventLoop implements Poller {
   readonly #wakes = new Map<number, number>();
   #nextWakeMs = Infinity;
   /** Sources that spent their budget: they go on in the next turn, behind those that have waited longer. */
-  #again: number[] = [];
-  #goingOn: number[] = [];
-  #flushes: Flushable[] = [];
-  #flushing: Flushable[] = [];
+  readonly #again = new TurnList<number>();
+  readonly #flushes = new TurnList<Flushable>();
   now: number;
 
   /** Takes over `epoll`, a descriptor of epoll_create1. */
@@ -89,13 +88,13 @@ export class EventLoop implements Poller {
   }
 
   flushLater(target: Flushable): void {
-    this.#flushes.push(target);
+    this.#flushes.add(target);
   }
 
   wakeAt(token: number, atMs: number): void {
     if (atMs <= this.now) {
       this.#wakes.delete(token);
-      this.#again.push(token);
+      this.#again.add(token);
       return;
     }
     const replacesNext = this.#wakes.get(token) === this.#nextWakeMs;
@@ -105,12 +104,8 @@ export class EventLoop implements Poller {
 
   /** Sends what waits for the end of the turn. What a flush makes ready to flush waits for the next turn. */
   flush(nowMs: number): void {
-    if (this.#flushes.length === 0) return;
-    const batch = this.#flushes;
-    this.#flushes = this.#flushing;
-    for (const target of batch) target.flush(nowMs);
-    batch.length = 0;
-    this.#flushing = batch;
+    const count = this.#flushes.begin();
+    for (let i = 0; i < count; i++) this.#flushes.take(i).flush(nowMs);
   }
 
   /** Waits for events (at most `maxWaitMs`), handles them, then everything else that is due. */
@@ -119,15 +114,12 @@ export class EventLoop implements Poller {
     const now = this.#sys.monotonicMs();
     this.now = now;
     this.#counters.count(TURNS);
-    const goingOn = this.#again;
-    this.#again = this.#goingOn;
+    const goingOn = this.#again.begin();
     for (let i = 0; i < n; i++) {
       const token = this.#sys.eventData(i);
       if (this.#isCurrent(token)) this.#sources[token & SLOT_MASK]!.onReady(this.#sys.eventMask(i), now);
     }
-    for (const token of goingOn) this.#call(token, now);
-    goingOn.length = 0;
-    this.#goingOn = goingOn;
+    for (let i = 0; i < goingOn; i++) this.#call(this.#again.take(i), now);
     if (now >= this.#nextWakeMs) this.#wake(now);
     turns.poll(now);
     this.flush(now);

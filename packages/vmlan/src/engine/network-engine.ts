@@ -19,7 +19,7 @@ import { MAPPED } from '../stack/path.ts';
 import { Reassembler } from '../stack/reassembly.ts';
 import type { TcpFlow } from '../stack/tcp/flow.ts';
 import { MAX_FLOWS } from '../stack/tcp/limits.ts';
-import { ReceiveQueues } from '../stack/tcp/receive-queue.ts';
+import { QUEUE_LEN, ReceiveQueues } from '../stack/tcp/receive-queue.ts';
 import { TcpSegments } from '../stack/tcp/segments.ts';
 import { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { LinkOutput, Port } from '../switching/port.ts';
@@ -78,6 +78,7 @@ export class NetworkEngine {
   readonly #reassembler: Reassembler;
   readonly #output: IpOutput;
   readonly #datagrams: HostDatagrams;
+  readonly #queues: ReceiveQueues;
   readonly #journal: LeaseJournal;
   readonly #dhcp: DhcpServer | null;
   readonly #dhcp6: Dhcp6Server | null;
@@ -109,6 +110,7 @@ export class NetworkEngine {
     this.#reassembler = new Reassembler(sys.arena, this.counters);
     this.#datagrams = new HostDatagrams(sys, this.loop, udpGsoWorks(sys));
     this.#dnsScratch = sys.arena.alloc(DNS_SCRATCH, 64);
+    this.#queues = new ReceiveQueues(sys.arena);
     const streams = this.#newStreams();
     this.tcp = this.#newTcp(streams, now);
     streams.tcp = this.tcp;
@@ -387,10 +389,15 @@ export class NetworkEngine {
       leases: this.store.list(this.#sys.epochMs()),
       counters: this.counters.snapshot(),
       flows: { tcp: this.tcp.size, udp: this.udp.size, icmp: this.echo.size },
-      memory: { heap: getHeapStatistics().used_heap_size, arena: this.#sys.arena.used },
+      memory: this.#memory(),
       ipv6Reachable: this.#reachable6,
       capabilities: this.capabilities,
     };
+  }
+
+  #memory(): EngineSnapshot['memory'] {
+    const heap = getHeapStatistics().used_heap_size;
+    return { heap, arena: this.#sys.arena.used, receiveQueues: this.#queues.inUse * QUEUE_LEN };
   }
 
   // ---- parts
@@ -402,7 +409,7 @@ export class NetworkEngine {
   }
 
   #newTcp(streams: HostStreamIo, now: number): TcpTranslator {
-    const queues = new ReceiveQueues(this.#sys.arena);
+    const queues = this.#queues;
     return new TcpTranslator(
       {
         segments: new TcpSegments(this.#output, queues, this.counters),

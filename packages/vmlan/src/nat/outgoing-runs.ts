@@ -69,7 +69,10 @@ export class OutgoingRuns implements Flushable {
 
   flush(nowMs: number): void {
     this.#waits = false;
-    for (const { flow } of this.#runs) if (flow !== null) this.end(flow, nowMs);
+    for (let i = 0; i < RUNS; i++) {
+      const { flow } = this.#runs[i]!;
+      if (flow !== null) this.end(flow, nowMs);
+    }
   }
 
   #start(flow: UdpFlow, size: number, nowMs: number): OutgoingRun {

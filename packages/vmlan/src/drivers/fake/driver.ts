@@ -157,7 +157,7 @@ export class FakeDriver implements Driver {
       leases: this.#storedLeases(network),
       counters: {},
       flows: { tcp: 0, udp: 0, icmp: 0 },
-      memory: { heap: 0, arena: 0 },
+      memory: { heap: 0, arena: 0, receiveQueues: 0 },
       ipv6Reachable: false,
       capabilities: { peekOffset: true, ping: true, ipv6: true },
     };

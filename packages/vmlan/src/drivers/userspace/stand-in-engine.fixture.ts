@@ -156,7 +156,7 @@ export class StandInEngine implements EngineHandle {
       leases: [...this.#leases.values()],
       counters: { nics: this.#nics.size },
       flows: { tcp: 0, udp: 0, icmp: 0 },
-      memory: { heap: 0, arena: 0 },
+      memory: { heap: 0, arena: 0, receiveQueues: 0 },
       ipv6Reachable: false,
       capabilities: CAPABILITIES,
     };

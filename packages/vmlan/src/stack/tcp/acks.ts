@@ -6,6 +6,7 @@
  * for anything out of order, or after the delay it goes alone.  The delay is far below what a guest notices that writes
  * two small pieces and waits (RFC 896), and longer than a server on this host takes to answer.
  */
+import { TurnList } from '../../core/turn-list.ts';
 import * as tcp from '../../wire/tcp.ts';
 import { ACK_DUE, ACK_LATER, ACK_NOW, DIRTY, ESTABLISHED, type TcpFlow, TIME_WAIT } from './flow.ts';
 import type { TcpSegments } from './segments.ts';
@@ -14,10 +15,9 @@ export class TcpAcks {
   readonly #segments: TcpSegments;
   readonly #delayMs: number;
   /** Flows that this wake-up received something for. */
-  #dirty: TcpFlow[] = [];
+  readonly #dirty = new TurnList<TcpFlow>();
   /** Flows whose acknowledgement waits for company; all of them until `#laterAtMs`. */
-  #later: TcpFlow[] = [];
-  #spare: TcpFlow[] = [];
+  readonly #later = new TurnList<TcpFlow>();
   #laterAtMs = Infinity;
 
   /** With a delay of 0 nothing waits. */
@@ -31,7 +31,7 @@ export class TcpAcks {
     flow.bits |= ACK_DUE;
     if (flow.has(DIRTY)) return;
     flow.bits |= DIRTY;
-    this.#dirty.push(flow);
+    this.#dirty.add(flow);
   }
 
   /** At the end of this wake-up. */
@@ -55,34 +55,30 @@ export class TcpAcks {
   }
 
   #flushDirty(nowMs: number): void {
-    const dirty = this.#dirty;
-    this.#dirty = this.#spare;
-    for (const flow of dirty) {
+    const count = this.#dirty.begin();
+    for (let i = 0; i < count; i++) {
+      const flow = this.#dirty.take(i);
       flow.bits &= ~DIRTY;
       if (this.#delayMs > 0 && mayWait(flow)) this.#wait(flow, nowMs);
       else this.#send(flow);
     }
-    dirty.length = 0;
-    this.#spare = dirty;
   }
 
   #wait(flow: TcpFlow, nowMs: number): void {
     if (flow.has(ACK_LATER)) return;
     flow.bits |= ACK_LATER;
     if (this.#later.length === 0) this.#laterAtMs = nowMs + this.#delayMs;
-    this.#later.push(flow);
+    this.#later.add(flow);
   }
 
   #flushLater(): void {
     this.#laterAtMs = Infinity;
-    const later = this.#later;
-    this.#later = this.#spare;
-    for (const flow of later) {
+    const count = this.#later.begin();
+    for (let i = 0; i < count; i++) {
+      const flow = this.#later.take(i);
       flow.bits &= ~ACK_LATER;
       this.#send(flow);
     }
-    later.length = 0;
-    this.#spare = later;
   }
 
   /** A segment with data may have carried it meanwhile, or the flow may have ended. */

@@ -69,8 +69,8 @@ export class TcpFlow extends Path {
   /** An edge, advertised at `markAtMs`: how long the guest needs to get there tells how far away it is. */
   markFromGuest = 0;
   markAtMs = 0;
-  /** How long the guest needs for a window, smoothed. */
-  roundMs = 0;
+  /** How long the guest needs for a window, smoothed; in eighths of a millisecond. */
+  roundMs8 = 0;
   /** Sequence number of the guest's FIN, once FIN_NOTED. */
   finFromGuest = 0;
   /** Shift we announced, or 0 when the guest knows no window scale. */
@@ -126,7 +126,7 @@ export class TcpFlow extends Path {
     this.windowFromGuest = WINDOW_NEAR;
     this.markFromGuest = 0;
     this.markAtMs = 0;
-    this.roundMs = 0;
+    this.roundMs8 = 0;
     this.queue = -1;
     this.windowToGuest = 0;
     this.windowSeq = 0;

@@ -158,8 +158,9 @@ export class TcpReceiver {
     if (!flow.has(WINDOW_MARKED) || before(flow.nextFromGuest, flow.markFromGuest)) return;
     flow.bits &= ~WINDOW_MARKED;
     if (flow.has(HOST_BLOCKED)) return;
-    flow.roundMs += (flow.lastHeardMs - flow.markAtMs - flow.roundMs) / 8;
-    flow.windowFromGuest = flow.roundMs >= WINDOW_FAR_MS ? QUEUE_LEN : WINDOW_NEAR;
+    // Smoothed as Linux does it: eight times the mean stays a whole number, which is no object of its own.
+    flow.roundMs8 += flow.lastHeardMs - flow.markAtMs - (flow.roundMs8 >> 3);
+    flow.windowFromGuest = flow.roundMs8 >= 8 * WINDOW_FAR_MS ? QUEUE_LEN : WINDOW_NEAR;
   }
 
   #ensureQueue(flow: TcpFlow): boolean {

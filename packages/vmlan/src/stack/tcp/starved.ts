@@ -5,18 +5,19 @@
  * wakes the loop by itself, mostly.  For the rest the loop wakes after 1 ms, and while nothing moves ever more slowly, up
  * to STARVED_MAX: a guest that stands still must not keep it turning.
  */
+import { TurnList } from '../../core/turn-list.ts';
 import { STARVED, type TcpFlow } from './flow.ts';
 import { STARVED_MAX } from './limits.ts';
 
 export class StarvedFlows {
-  #flows: TcpFlow[] = [];
+  readonly #flows = new TurnList<TcpFlow>();
   #waitMs = 1;
   /** When to wake for them; 0: they are new. */
   #atMs = 0;
 
   /** `flow` is marked STARVED already. */
   add(flow: TcpFlow): void {
-    this.#flows.push(flow);
+    this.#flows.add(flow);
   }
 
   pollAt(nowMs: number): number {
@@ -26,10 +27,10 @@ export class StarvedFlows {
   /** Tries each; those that still find no room are added again by `pump`. */
   poll(nowMs: number, pump: (flow: TcpFlow, nowMs: number) => void): void {
     if (this.#flows.length === 0) return;
-    const flows = this.#flows;
-    this.#flows = [];
     let moved = false;
-    for (const flow of flows) {
+    const count = this.#flows.begin();
+    for (let i = 0; i < count; i++) {
+      const flow = this.#flows.take(i);
       if (!flow.has(STARVED)) continue;
       flow.bits &= ~STARVED;
       const { nextToGuest, resentSeq } = flow;

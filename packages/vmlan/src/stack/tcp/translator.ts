@@ -18,6 +18,7 @@
 import { type Counters, counter } from '../../core/counters.ts';
 import { before, beforeOrAt } from '../../core/sequence.ts';
 import { TokenBucket } from '../../core/token-bucket.ts';
+import { TurnList } from '../../core/turn-list.ts';
 import * as tcp from '../../wire/tcp.ts';
 import type { Packet } from '../packet.ts';
 import type { GuestPort, Path } from '../path.ts';
@@ -89,7 +90,7 @@ export class TcpTranslator {
   readonly #view: DataView;
   readonly #responses = new TokenBucket(RESPONSES_PER_SECOND, RESPONSE_BURST);
   readonly #fire: (id: number) => void;
-  #again: TcpFlow[] = [];
+  readonly #again = new TurnList<TcpFlow>();
   readonly #starved = new StarvedFlows();
   readonly #pump: (flow: TcpFlow, nowMs: number) => void;
   /** Flows in TIME_WAIT, oldest first; some may have ended since. */
@@ -127,7 +128,7 @@ export class TcpTranslator {
     const events = {
       onHostFailed: (flow: TcpFlow, errno: number) => this.#onHostFailed(flow, errno),
       onHostClosed: (flow: TcpFlow, errno: number) => this.onHostError(flow, errno, this.#now),
-      again: (flow: TcpFlow) => void this.#again.push(flow),
+      again: (flow: TcpFlow) => this.#again.add(flow),
       starve: (flow: TcpFlow) => this.#starved.add(flow),
       arm: (flow: TcpFlow) => this.#flows.arm(flow),
     };
@@ -470,11 +471,8 @@ export class TcpTranslator {
   /** Flows that want another turn, timers, flows that waited for room, then the acknowledgements that are due. */
   poll(nowMs: number): void {
     this.#now = nowMs;
-    if (this.#again.length > 0) {
-      const again = this.#again;
-      this.#again = [];
-      for (const flow of again) this.#sender.pump(flow, nowMs);
-    }
+    const again = this.#again.begin();
+    for (let i = 0; i < again; i++) this.#sender.pump(this.#again.take(i), nowMs);
     this.#starved.poll(nowMs, this.#pump);
     this.#flows.poll(nowMs, this.#fire);
     this.flush();

@@ -45,9 +45,13 @@ export class Memory {
     controlOff: number,
     controlLen: number,
   ): void {
-    [nameOff, nameLen, iovOff, iovCount, controlOff, controlLen, 0].forEach((value, i) => {
-      this.#set64(msgOff + 8 * i, value);
-    });
+    this.#set64(msgOff, nameOff);
+    this.#set64(msgOff + 8, nameLen);
+    this.#set64(msgOff + 16, iovOff);
+    this.#set64(msgOff + 24, iovCount);
+    this.#set64(msgOff + 32, controlOff);
+    this.#set64(msgOff + 40, controlLen);
+    this.#set64(msgOff + 48, 0);
   }
 
   #set64(at: number, value: number): void {
