@@ -4,6 +4,7 @@
  *
  * Zone: control.
  */
+import { messageOf } from './messages.ts';
 import {
   isOurs,
   peerOf,
@@ -37,8 +38,6 @@ export type Comparison = Pick<ScenarioResult, 'tests' | 'contenders' | 'samples'
 /** After so many failures of one contender in one test it is left alone. */
 const MAX_FAILURES = 2;
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).trim();
-
 export class Rounds<B extends AsyncDisposable> {
   readonly #options: RunOptions;
   readonly #tests: readonly BenchTest<B>[];
@@ -67,12 +66,13 @@ export class Rounds<B extends AsyncDisposable> {
     }
   }
 
-  /** Code is compiled and caches are filled before the first round, as they are before all others. */
+  /** Our code is compiled before the first round, as it is before all others; that of peers always is. */
   async warmUp(): Promise<void> {
     const test = this.#tests.find(({ cold }) => cold !== true);
     if (test === undefined || this.#options.rounds === 1) return;
     for (const [name, bed] of this.#beds) {
       this.#options.signal.throwIfAborted();
+      if (!isOurs(name)) continue;
       // What fails here fails in the first round, too, and is told there.
       if (test.among?.(name) ?? true) await test.measure(bed).catch(() => undefined);
     }
@@ -154,7 +154,10 @@ export async function compare<B extends AsyncDisposable>(
   return rounds.comparison;
 }
 
-/** The same with beds that are opened anew for each round: for what changes its bed for good. */
+/**
+ * The same with beds that are opened anew for each round: for what changes its bed for good. Peers take part in the first
+ * round only: what takes them a minute (10 000 connections) is hardly another thing the next time.
+ */
 export async function compareFresh<B extends AsyncDisposable>(
   contenders: readonly Contender<B>[],
   tests: readonly BenchTest<B>[],
@@ -163,7 +166,8 @@ export async function compareFresh<B extends AsyncDisposable>(
   const rounds: Comparison[] = [];
   for (let round = 1; round <= options.rounds; round++) {
     options.progress(`round ${round} of ${options.rounds}, on fresh beds`);
-    const one = await compare(contenders, tests, { ...options, rounds: 1 });
+    const now = contenders.filter(({ name }) => round === 1 || isOurs(name));
+    const one = await compare(now, tests, { ...options, rounds: 1 });
     rounds.push({ ...one, samples: one.samples.map((sample) => ({ ...sample, round })) });
   }
   return {

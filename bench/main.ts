@@ -9,6 +9,7 @@ import { endProcesses } from '../packages/vmlan/test/support/process.ts';
 import { observeConditions } from './conditions.ts';
 import { installMissing } from './install.ts';
 import { lock } from './lock.ts';
+import { messageOf } from './messages.ts';
 import { parseOptions, USAGE, type BenchOptions } from './options.ts';
 import { markdown } from './report/markdown.ts';
 import { writeDocuments } from './report/documents.ts';
@@ -41,11 +42,7 @@ async function attempt(scenario: Scenario, options: RunOptions): Promise<Scenari
   } catch (error) {
     options.signal.throwIfAborted();
     const { id, name, title } = scenario;
-    const failure = {
-      contender: OURS,
-      what: 'scenario',
-      message: error instanceof Error ? error.message : String(error),
-    };
+    const failure = { contender: OURS, what: 'scenario', message: messageOf(error) };
     const nothing = { tests: [], contenders: [], samples: [], skipped: [], verified: [], series: [], goals: [] };
     return { id, name, title, conditions: 'It broke off.', ...nothing, failures: [failure] };
   }
@@ -61,10 +58,12 @@ async function runAll(
     say(`others use ${Math.round(conditions.foreignLoad * 100)} % of this machine: the figures will not mean much`);
   }
   const results: ScenarioResult[] = [];
+  const compared = new Set<string>();
   for (const scenario of scenarios) {
     say(`\n${scenario.id}. ${scenario.title}`);
     const started = performance.now();
-    const found = await attempt(scenario, { ...options, signal, progress: (line) => say(`   ${line}`) });
+    const progress = (line: string): void => say(`   ${line}`);
+    const found = await attempt(scenario, { ...options, signal, compared, progress });
     const result = { ...found, seconds: Math.round((performance.now() - started) / 1000) };
     for (const { what, why } of result.skipped) say(`   skipped: ${what}: ${why}`);
     say(`   ${result.seconds} s`);

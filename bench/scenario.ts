@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly servers: Servers;
   /** Peers to measure beside vmlan; all of them when empty. */
   readonly only: readonly string[];
+  /** Peers whose transfers were compared in this run, or failed to be. */
+  readonly compared: Set<string>;
   readonly progress: (line: string) => void;
   /** The user wants to stop. */
   readonly signal: AbortSignal;

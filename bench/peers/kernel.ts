@@ -5,7 +5,7 @@
  */
 import type { Lab } from '../../packages/vmlan/test/support/netns.ts';
 import { missing } from '../commands.ts';
-import { LARGE_MTU, SMALL_MTU, type TapPeer, type Uplink } from './peer.ts';
+import { SMALL_MTU, type TapPeer, type Uplink } from './peer.ts';
 
 const GATEWAY = '192.168.110.1';
 const GUEST = '192.168.110.2';
@@ -59,7 +59,7 @@ async function connect({ host, guest: makeGuest }: Pick<Lab, 'host' | 'guest'>, 
 
 export const kernel: TapPeer = {
   name: 'kernel',
-  mtus: [SMALL_MTU, LARGE_MTU],
+  mtus: [SMALL_MTU], // a veth takes segments of 64 KiB at any
   missing: () => missing('ip', 'nft'),
   connect: (lab, mtuBytes) => connect({ host: lab.host, guest: (name) => lab.guest(name) }, mtuBytes),
 };

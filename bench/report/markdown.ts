@@ -5,6 +5,7 @@
  * Zone: control. Pure.
  */
 import { growth } from '../measure/slope.ts';
+import { withoutFolders } from '../messages.ts';
 import { isOurs, type BenchResult, type Conditions, type Metric, type ScenarioResult } from '../results.ts';
 import { best, figure, judge, ratio } from './figures.ts';
 import { losses } from './losses.ts';
@@ -96,7 +97,7 @@ function verified(result: ScenarioResult): string[] {
     return [contender, String(transfers), `${number(bytes / 1e6)} MB`, verdict];
   });
   return [
-    'Compared transfers, under load, half of them with the server speaking first:',
+    'Compared transfers, under load, half of them with the server speaking first; those of a peer once in a run:',
     '',
     ...table(['contender', 'transfers', 'bytes', 'wrong'], rows),
   ];
@@ -105,7 +106,7 @@ function verified(result: ScenarioResult): string[] {
 /** Of an error with output of a program in it, the end tells most. */
 function lastLine(message: string): string {
   const lines = message.split('\n').filter((line) => line.trim() !== '');
-  return (lines.at(-1) ?? '').slice(0, MAX_MESSAGE);
+  return withoutFolders(lines.at(-1) ?? '').slice(0, MAX_MESSAGE);
 }
 
 function missing(result: ScenarioResult): string[] {

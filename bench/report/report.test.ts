@@ -133,7 +133,7 @@ describe('the report', () => {
     versions: { passt: '1' },
   };
   const full = scenario(RATES, {
-    failures: [{ contender: 'pasta/1500', what: 'start', message: 'a b c\n\nno such device\n' }],
+    failures: [{ contender: 'pasta/1500', what: 'start', message: 'a b c\n\nno such device: /dev/net/tun\n' }],
     skipped: [{ what: 'gvproxy', why: 'no program' }],
     verified: [{ contender: 'vmlan/1500', transfers: 2, bytes: 5e6, wrong: ['download of 7 bytes: 6 bytes came'] }],
     series: [
@@ -169,7 +169,7 @@ describe('the report', () => {
     },
     { name: 'growth', want: `| vmlan/1500 | ${TEST} | CPU | idle flows | 1.00: 2.00, 100: 2.00 | ~ n^0.00 (× 1.00) |` },
     { name: 'wrong transfers', want: '| vmlan/1500 | 2 | 5.00 MB | **1: download of 7 bytes: 6 bytes came** |' },
-    { name: 'failures, by their last line', want: '- **pasta/1500 failed**: start: no such device' },
+    { name: 'failures, by their last line', want: '- **pasta/1500 failed**: start: no such device: tun' },
     { name: 'what was skipped', want: '- skipped: gvproxy: no program' },
     { name: 'charts', want: `![${TEST}](charts/a.svg)` },
   ];

@@ -18,7 +18,7 @@ const PEERS: readonly TapPeer[] = [kernel, vmlan, pasta, currentPasta, slirp4net
 const QUICK_TRANSFERS = { count: 8, maxBytes: 2 << 20 };
 const TRANSFERS = { count: 20, maxBytes: 32 << 20 };
 /** A peer that hangs must not cost minutes. */
-const PEER_LIMIT_MS = 20_000;
+const PEER_LIMIT_MS = 5000;
 const OUR_LIMIT_MS = 120_000;
 
 const label = (peer: TapPeer, mtuBytes: number): string => `${peer.name}/${mtuBytes}`;
@@ -31,8 +31,13 @@ function contender(peer: TapPeer, mtuBytes: number, options: RunOptions): Conten
   };
 }
 
-export function tapContenders(options: RunOptions, mtus: readonly number[]): Contender<Bed>[] {
-  return PEERS.flatMap((peer) =>
+/** `without`: peers that no goal of the scenario names. */
+export function tapContenders(
+  options: RunOptions,
+  mtus: readonly number[],
+  without: readonly TapPeer[] = [],
+): Contender<Bed>[] {
+  return PEERS.filter((peer) => !without.includes(peer)).flatMap((peer) =>
     peer.mtus.filter((mtu) => mtus.includes(mtu)).map((mtu) => contender(peer, mtu, options)),
   );
 }
@@ -48,10 +53,18 @@ export function transferPlan(name: string, { quick }: RunOptions): TransferPlan 
   return { ...(quick || !isOurs(name) ? QUICK_TRANSFERS : TRANSFERS), seed, limitMs };
 }
 
-/** For `compare`: transfers of ours always, of the others only in a full run. */
+/** Ours always; those of a peer once, in whichever scenario is first, and not at all in a quick run. */
+export function transfersDue(name: string, { quick, compared }: RunOptions): boolean {
+  if (isOurs(name)) return true;
+  if (quick || compared.has(name)) return false;
+  compared.add(name);
+  return true;
+}
+
+/** For `compare`. */
 export function transfersOf(options: RunOptions): (contender: string, bed: Bed) => Promise<Verified | null> {
   return async (name, { guest, far }) => {
-    if (options.quick && !isOurs(name)) return null;
+    if (!transfersDue(name, options)) return null;
     return compareTransfers({ contender: name, guest, far, server: SERVER }, transferPlan(name, options));
   };
 }

@@ -16,10 +16,10 @@ import { LARGE_MTU, SMALL_MTU } from '../peers/peer.ts';
 import { startCard } from '../peers/stream-card.ts';
 import { LOAD_MAC, type StreamPeer, type StreamUplink } from '../peers/stream-peer.ts';
 import { libslirp, STREAM_PEERS } from '../peers/stream-peers.ts';
-import { isOurs, type Goal, type Metric, type Verified } from '../results.ts';
+import type { Goal, Metric, Verified } from '../results.ts';
 import type { RunOptions, Scenario } from '../scenario.ts';
 import { compareTransfers } from '../verify/transfers.ts';
-import { transferPlan } from './contenders.ts';
+import { transferPlan, transfersDue } from './contenders.ts';
 
 const RATE: Metric = { name: 'throughput', unit: 'Gbit/s', better: 'higher' };
 const CPU: Metric = { name: 'CPU', unit: '% per Gbit/s', better: 'lower' };
@@ -67,7 +67,7 @@ function bulkTest(name: string, reverse: boolean, seconds: number): BenchTest<St
 
 /** The guest is a namespace whose frames a small program carries to the socket and back. */
 async function transfers(contender: string, bed: StreamBed, options: RunOptions): Promise<Verified | null> {
-  if (options.quick && !isOurs(contender)) return null;
+  if (!transfersDue(contender, options)) return null;
   const { lab, far, uplink, folder, mtuBytes } = bed;
   const guest = await lab.guest('guest');
   const { own, prefix, gateway, socket } = uplink;

@@ -8,6 +8,7 @@ import { compare, type BenchTest } from '../compare.ts';
 import { iperf } from '../load/iperf.ts';
 import { cpuSeconds } from '../measure/process-usage.ts';
 import { LARGE_MTU, SMALL_MTU } from '../peers/peer.ts';
+import { slirp4netns } from '../peers/slirp4netns.ts';
 import type { Goal, Metric } from '../results.ts';
 import type { RunOptions, Scenario } from '../scenario.ts';
 import { anyMtu, tapContenders, transfersOf } from './contenders.ts';
@@ -73,7 +74,8 @@ function bulkScenario(id: number, name: string, streams: number, wanted: Wanted)
       const tests = DIRECTIONS.map((direction, index) =>
         bulkTest(`${direction} ×${streams}`, streams, index === 1, options.seconds),
       );
-      const contenders = tapContenders(options, [SMALL_MTU, LARGE_MTU]);
+      const without = wanted.slirp === undefined ? [slirp4netns] : [];
+      const contenders = tapContenders(options, [SMALL_MTU, LARGE_MTU], without);
       return {
         ...{ id, name, title },
         conditions: 'Guests are namespaces behind a TAP (kernel: a veth); iperf3, the first second left out.',
