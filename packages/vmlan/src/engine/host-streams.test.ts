@@ -262,6 +262,20 @@ describe('opening', () => {
     lab.passes(500);
     assert.equal(connection.state, 'syn-sent');
     assert.equal(lab.bench.engine.tcp.size, 0);
+    assert.equal(lab.bench.counter('drop_tcp_no_descriptor'), 1);
+    lab.bench.kernel.maxFds = 64;
+    lab.run(() => connection.state === 'open');
+  });
+
+  test('out of descriptors on the way to the host itself: silence as well', () => {
+    const lab = new TcpBench({ kernel: { maxFds: 64 } });
+    lab.bench.kernel.host('127.0.0.1').listenTcp(80, echo());
+    lab.station();
+    lab.bench.kernel.maxFds = lab.bench.kernel.openCount;
+    const connection = lab.connect('192.168.104.1', 80);
+    lab.passes(500);
+    assert.equal(connection.state, 'syn-sent');
+    assert.equal(lab.bench.counter('drop_tcp_no_descriptor'), 1);
     lab.bench.kernel.maxFds = 64;
     lab.run(() => connection.state === 'open');
   });

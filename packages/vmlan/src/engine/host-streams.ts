@@ -118,7 +118,8 @@ export class HostStreamIo implements HostStreams, TcpOpener {
     const isV4 = $target.w2 === MAPPED;
     $target.w2 = isV4 ? 0 : MAPPED;
     $target.w3 = isV4 ? 1 : LOOPBACK_4;
-    return this.#openTcp(flow) < 0 ? -C.ECONNREFUSED : 0;
+    const result = this.#openTcp(flow);
+    return result < 0 && result !== -C.EMFILE && result !== -C.ENFILE ? -C.ECONNREFUSED : result;
   }
 
   /** The first loopback address refused: true when the other one is being tried. */

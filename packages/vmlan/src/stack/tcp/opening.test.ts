@@ -68,13 +68,14 @@ describe('the host cannot connect', () => {
   for (const { name, errno, icmp, reset } of table) {
     for (const atOnce of [true, false]) {
       test(`${name}${atOnce ? ', at once' : ', later'}`, () => {
-        const { guest, host, translator } = transcript();
+        const { guest, host, translator, counters } = transcript();
         if (atOnce) host.openResult = -errno;
         guest.sends(syn());
         if (!atOnce) host.refuses(errno);
         if (reset) guest.receives(rstAck({ seq: 0, ack: 1 }));
         guest.receivesNothing();
         assert.deepEqual(host.unreachables, icmp ? [errno] : []);
+        assert.equal(counters.get('drop_tcp_no_descriptor'), errno === 24 ? 1 : 0);
         assert.equal(translator.size, 0);
       });
     }

@@ -66,6 +66,8 @@ const ENETUNREACH = 101;
 const EHOSTUNREACH = 113;
 const EACCES = 13;
 const EPERM = 1;
+const ENFILE = 23;
+const EMFILE = 24;
 
 const NO_FLOW = counter('tcp_segments_without_flow');
 const CHALLENGES = counter('tcp_challenge_acks');
@@ -74,6 +76,7 @@ const DROP_SEQUENCE = counter('drop_tcp_outside_window');
 const DROP_BAD_ACK = counter('drop_tcp_unsent_ack');
 const DROP_OPTIONS = counter('drop_tcp_bad_options');
 const HOST_FAILED = counter('tcp_host_failures');
+const NO_DESCRIPTOR = counter('drop_tcp_no_descriptor');
 
 export class TcpTranslator {
   readonly #flows: TcpFlows;
@@ -525,6 +528,8 @@ export class TcpTranslator {
     } else if (errno === ECONNREFUSED) {
       // RFC 9293 §3.10.7.1: the answer to a SYN that nobody listens for.
       this.#segments.sendControl(flow, 0, tcp.RST | tcp.ACK);
+    } else if (errno === EMFILE || errno === ENFILE) {
+      this.#counters.count(NO_DESCRIPTOR);
     }
     // Anything else (ETIMEDOUT, no descriptors) is silence: the guest tries again and gives up when a host would.
     this.#release(flow, false);
