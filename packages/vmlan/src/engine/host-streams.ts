@@ -206,6 +206,8 @@ export class HostStreamIo implements HostStreams, TcpOpener {
       if (!this.#tryOther(flow)) tcp.onHostRefused(flow, errno, nowMs);
     } else if (hasReset || (mask & C.EPOLLOUT) !== 0) {
       tcp.onHostConnected(flow, nowMs);
+      // What the server says first may have come with its consent: it is no event of its own any more.
+      if ((mask & (C.EPOLLIN | C.EPOLLRDHUP | C.EPOLLHUP)) !== 0) tcp.onHostReadable(flow, nowMs);
       if (hasReset) tcp.onHostError(flow, errno, nowMs);
     }
   }

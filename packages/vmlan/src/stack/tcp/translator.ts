@@ -409,7 +409,7 @@ export class TcpTranslator {
     this.#now = nowMs;
     if (flow.has(HOST_RESET | FIN_TO_GUEST)) return this.#onHostFailed(flow, errno);
     if (flow.state === SYN_RECEIVED) {
-      flow.bits |= HOST_RESET;
+      flow.bits |= HOST_RESET | HOST_READABLE;
     } else if (flow.state === ESTABLISHED) {
       flow.bits |= HOST_RESET | HOST_READABLE;
       this.#sender.pump(flow, nowMs);
@@ -515,7 +515,6 @@ export class TcpTranslator {
     flow.timerAtMs = 0;
     flow.lastHeardMs = nowMs;
     flow.windowAck = ack;
-    flow.bits |= HOST_READABLE;
     this.#flows.markOpen(flow);
     this.#timers.watchSilence(flow, nowMs);
   }
