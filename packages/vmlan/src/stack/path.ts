@@ -12,6 +12,8 @@ export interface GuestPort {
   readonly guest: string;
   /** Bytes the link takes without a drop. */
   room(): number;
+  /** The link itself bounds what is under way from the guest: a socket's buffer lies between. */
+  readonly isBounded?: boolean;
 }
 
 /** The segment as the stack sees it; switching's Segment fits. */

@@ -51,6 +51,10 @@ export class Port {
     this.hostSide = hostSide;
   }
 
+  get isBounded(): boolean {
+    return this.link !== null && this.link.kind === 'stream';
+  }
+
   get live(): boolean {
     return this.link !== null && this.connected;
   }

@@ -104,6 +104,12 @@ describe('the window', () => {
 
   test('grows for one that is far away', () => assert.equal(fills(6, 20), QUEUE_LEN));
 
+  test('grows where the link is the bound', () => {
+    const made = established();
+    made.guest.port = { ...made.guest.port, isBounded: true };
+    assert.equal(fills(4, 0, made), QUEUE_LEN);
+  });
+
   test('forgives one pause', () => {
     const made = established();
     fills(5, 0, made);

@@ -14,7 +14,7 @@ export const MAX_HALF_OPEN_PER_PORT = 4_096;
 export const IN_FLIGHT_CAP: number = 1 << 20;
 /**
  * Window of a guest at the other end of a local link: what is under way stays in the processor's cache (measured:
- * docs/datapath.md).
+ * docs/datapath.md). One on a stream socket gets all there is: the socket's buffer is the bound.
  */
 export const WINDOW_NEAR: number = 1 << 18;
 /** A guest that fills that window and needs this long for it is far away, or slow to hear: it gets all there is. */

@@ -152,7 +152,8 @@ export class TcpReceiver {
 
   /**
    * How far away is this guest?  In bulk it needs one round trip from hearing of an edge to reaching it.  One that has
-   * little to say looks far away, too: that costs nothing, and passes when it has more.
+   * little to say looks far away, too: that costs nothing, and passes when it has more.  Where the link is the bound, a
+   * small window would only make the guest wait for acknowledgements.
    */
   #gauge(flow: TcpFlow): void {
     if (!flow.has(WINDOW_MARKED) || before(flow.nextFromGuest, flow.markFromGuest)) return;
@@ -160,7 +161,8 @@ export class TcpReceiver {
     if (flow.has(HOST_BLOCKED)) return;
     // Smoothed as Linux does it: eight times the mean stays a whole number, which is no object of its own.
     flow.roundMs8 += flow.lastHeardMs - flow.markAtMs - (flow.roundMs8 >> 3);
-    flow.windowFromGuest = flow.roundMs8 >= 8 * WINDOW_FAR_MS ? QUEUE_LEN : WINDOW_NEAR;
+    const getsAll = flow.roundMs8 >= 8 * WINDOW_FAR_MS || flow.port?.isBounded === true;
+    flow.windowFromGuest = getsAll ? QUEUE_LEN : WINDOW_NEAR;
   }
 
   #ensureQueue(flow: TcpFlow): boolean {
