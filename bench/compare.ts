@@ -38,6 +38,9 @@ export type Comparison = Pick<ScenarioResult, 'tests' | 'contenders' | 'samples'
 /** After so many failures of one contender in one test it is left alone. */
 const MAX_FAILURES = 2;
 
+/** Most of it is waiting for programs to start; nothing is measured meanwhile. */
+const OPENING_AT_ONCE = 2;
+
 export class Rounds<B extends AsyncDisposable> {
   readonly #options: RunOptions;
   readonly #tests: readonly BenchTest<B>[];
@@ -55,14 +58,25 @@ export class Rounds<B extends AsyncDisposable> {
 
   async open(contenders: readonly Contender<B>[], stack: AsyncDisposableStack): Promise<void> {
     const { only } = this.#options;
-    for (const { name, missing, open } of contenders) {
-      if (only.length > 0 && !isOurs(name) && !only.includes(peerOf(name))) continue;
+    const wanted = contenders.filter(({ name }) => only.length === 0 || isOurs(name) || only.includes(peerOf(name)));
+    for (const { name, missing } of wanted) {
       this.#contenders.push(name);
       if (missing !== null) this.#skipped.push({ what: name, why: missing });
-      else {
+    }
+    const opened = new Map<string, B>();
+    const waiting = wanted.filter(({ missing }) => missing === null).values();
+    const openAll = async (): Promise<void> => {
+      for (const { name, open } of waiting) {
         const bed = await this.#attempt(name, 'start', open);
-        if (bed !== null) this.#beds.set(name, stack.use(bed));
+        if (bed !== null) opened.set(name, stack.use(bed));
       }
+    };
+    // All have to come to rest before what the others opened is closed.
+    const ends = await Promise.allSettled(Array.from({ length: OPENING_AT_ONCE }, openAll));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    for (const name of this.#contenders) {
+      const bed = opened.get(name);
+      if (bed !== undefined) this.#beds.set(name, bed);
     }
   }
 

@@ -62,9 +62,10 @@ async function runAll(
   for (const scenario of scenarios) {
     say(`\n${scenario.id}. ${scenario.title}`);
     const started = performance.now();
-    const progress = (line: string): void => say(`   ${line}`);
+    const elapsed = (): number => (performance.now() - started) / 1000;
+    const progress = (line: string): void => say(`${elapsed().toFixed(1).padStart(6)} s  ${line}`);
     const found = await attempt(scenario, { ...options, signal, compared, progress });
-    const result = { ...found, seconds: Math.round((performance.now() - started) / 1000) };
+    const result = { ...found, seconds: Math.round(elapsed()) };
     for (const { what, why } of result.skipped) say(`   skipped: ${what}: ${why}`);
     say(`   ${result.seconds} s`);
     results.push(result);

@@ -79,15 +79,19 @@ export function crowd(sys: Sys, load: CrowdLoad): ExchangeRate {
 }
 
 const OPENING_AT_ONCE = 256;
-const held: number[] = [];
+/** What does not stand by then is not waited for: some peers take a minute for ten thousand. */
+const OPENING_MS = 20_000;
+const held = new Set<number>();
 
-/** Closes what `hold` has opened. */
+/** Closes what `hold` has opened, or begun to open. */
 export function release(sys: Sys): { closed: number } {
+  const closed = held.size;
   for (const fd of held) sys.close(fd);
-  return { closed: held.splice(0).length };
+  held.clear();
+  return { closed };
 }
 
-/** Opens `count` connections, spread over the ports. Returns how many stand, and how long it took. */
+/** Opens `count` connections, spread over the ports, as far as time allows. Returns how many stand, and how long it took. */
 export function hold(sys: Sys, { server, ports, count }: HoldLoad): { open: number; ms: number } {
   const to = targets(sys, server, ports);
   const epoll = ok('epoll', sys.epollCreate());
@@ -99,10 +103,11 @@ export function hold(sys: Sys, { server, ports, count }: HoldLoad): { open: numb
     if (begun >= count) return;
     begun++;
     const fd = start(sys, epoll, to.next().value, 0);
+    held.add(fd);
     ok('epoll_ctl', sys.epollCtl(epoll, C.EPOLL_CTL_MOD, fd, C.EPOLLOUT, fd));
   };
   while (begun < Math.min(OPENING_AT_ONCE, count)) begin();
-  while (open + failed < count) {
+  while (open + failed < count && performance.now() - started < OPENING_MS) {
     const n = sys.epollWait(epoll, EVENTS, STALL_MS);
     if (n === 0) break; // the rest was refused in silence
     for (let i = 0; i < n; i++) {
@@ -111,10 +116,10 @@ export function hold(sys: Sys, { server, ports, count }: HoldLoad): { open: numb
       sys.epollCtl(epoll, C.EPOLL_CTL_DEL, fd, 0, 0);
       if (bad) {
         failed++;
+        held.delete(fd);
         sys.close(fd);
       } else {
         open++;
-        held.push(fd);
       }
       begin();
     }

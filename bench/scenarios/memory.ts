@@ -122,7 +122,7 @@ export const memory: Scenario = {
     ];
     const conditions =
       'Resident memory of the processes that move the frames. Connections are those of one guest, and idle; what grows ' +
-      'with the first of them is reused by the next, so each round has fresh processes. At most 3 rounds, peers in the first.';
+      'with the first of them is reused by the next, so each round has fresh processes. At most 3 rounds, peers in the first, who get 20 s for opening.';
     const { id, name, title } = memory;
     return {
       id,

@@ -49,7 +49,7 @@ function outTest(seconds: number): BenchTest<GuestBed> {
     name: 'guest → host',
     metrics: [RATE],
     async measure({ bed, guest }) {
-      const script = `timeout ${seconds + 2} nc ${SERVER} ${SINK_PORT} </dev/zero`;
+      const script = `timeout ${seconds + 1} nc ${SERVER} ${SINK_PORT} </dev/zero`;
       const sending = guest.run(script, { timeoutMs: (seconds + 20) * 1000 });
       await delay(WARM_UP_MS);
       const [before, started] = [(await bed.server.counters()).tcpBytes, performance.now()];
