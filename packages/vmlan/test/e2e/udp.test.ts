@@ -59,10 +59,11 @@ describe('UDP', () => {
   test('short questions to many', async (t) => {
     if (!ready(t, 'dig', 'dnsmasq')) return;
     const { namespace } = guests.get('tap')!;
-    const questions = Array.from({ length: 50 }, (_, i) => [`n${i}.test`, 'A']).flat();
+    // Two may come from one port by chance, and are one flow then: ten more each than the flows that are counted on.
+    const questions = Array.from({ length: 60 }, (_, i) => [`n${i}.test`, 'A']).flat();
     for (const server of [INTERNET.resolver4, INTERNET.resolver6]) {
       const answers = await namespace.output(['dig', `@${server}`, '+short', '+time=2', '+tries=1', ...questions]);
-      assert.equal(answers.match(/^192\.0\.2\.1$/gm)?.length, 50, answers);
+      assert.equal(answers.match(/^192\.0\.2\.1$/gm)?.length, 60, answers);
     }
     assert.ok((await bed.snapshot()).flows.udp >= 100);
   });
