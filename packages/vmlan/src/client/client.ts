@@ -15,7 +15,7 @@ import { VmlanError, errorFromResponse, errorFromTransport } from './errors.ts';
 import { readEvents } from './event-stream.ts';
 import { requestLine } from './routes.ts';
 
-/** Importing it would load a WebSocket client too, which takes longer (30 ms) than all of our own code. */
+/** Importing it would load a WebSocket client too, which each command would wait for (docs/datapath.md, start). */
 const { request } = process.getBuiltinModule('node:http');
 /** Silence of this length ends a request; attaching to a network that has to start is the slowest. */
 const DEFAULT_TIMEOUT_MS = 60_000;
