@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { summarize, type Summary } from '../measure/statistics.ts';
 import type { BenchResult, Goal } from '../results.ts';
 import { losses } from './losses.ts';
-import { agree, compareRuns, repeatText } from './repeat.ts';
+import { agree, chanceOfDisagreeing, compareRuns, repeatText } from './repeat.ts';
 
 const TEST = 'guest → host';
 const goal: Goal = {
@@ -37,24 +38,62 @@ describe('two figures agree', () => {
   }
 });
 
+describe('chance lets samples of the same disagree', () => {
+  const cases = [
+    { first: 5, second: 5, want: 12 / 252 },
+    { first: 3, second: 3, want: 4 / 20 },
+    { first: 5, second: 3, want: 6 / 56 },
+    { first: 1, second: 1, want: 1 },
+  ];
+  for (const { first, second, want } of cases) {
+    test(`${first} and ${second}`, () => assert.equal(chanceOfDisagreeing(first, second), want));
+  }
+
+  test('as often as all orders of the values say', () => {
+    const orders = (places: number): number[][] =>
+      places === 0
+        ? [[]]
+        : orders(places - 1).flatMap((order) => [
+            [...order, 0],
+            [...order, 1],
+          ]);
+    const summary = (values: number[]): Summary => summarize(values) as Summary;
+    const samples = orders(8).filter((order) => order.filter((side) => side === 0).length === 5);
+    const apart = samples.filter((order) => {
+      const side = (which: number): number[] => order.flatMap((of, index) => (of === which ? [100 + 100 * index] : []));
+      return !agree({ what: '', first: summary(side(0)), second: summary(side(1)) });
+    });
+    assert.equal(apart.length / samples.length, chanceOfDisagreeing(5, 3));
+  });
+});
+
 describe('two runs', () => {
-  const first = run({ 'vmlan/1500': [10, 12, 11], 'pasta/1500': [5, 6, 5.5] });
+  const first = run({ 'vmlan/1500': [10, 12, 11, 10, 12], 'pasta/1500': [5, 6, 5.5, 5, 6] });
 
   test('agree though the machine was twice as fast', () => {
-    const { ratios, figures } = compareRuns(first, run({ 'vmlan/1500': [20, 24, 22], 'pasta/1500': [10, 12, 11] }));
+    const faster = run({ 'vmlan/1500': [20, 24, 22, 20, 24], 'pasta/1500': [10, 12, 11, 10, 12] });
+    const { ratios, figures } = compareRuns(first, faster);
     assert.deepEqual([ratios.length, figures.length], [1, 2]);
     assert.equal(ratios.filter((pair) => !agree(pair)).length, 0);
     assert.equal(figures.filter((pair) => !agree(pair)).length, 2);
   });
 
   test('disagree when a ratio has moved', () => {
-    const { text, ok } = repeatText(compareRuns(first, run({ 'vmlan/1500': [20, 24, 22], 'pasta/1500': [5, 6, 5] })));
+    const moved = run({ 'vmlan/1500': [20, 24, 22, 20, 24], 'pasta/1500': [5, 6, 5, 5, 6] });
+    const { text, ok } = repeatText(compareRuns(first, moved));
     assert.equal(ok, false);
     assert.match(text, /✗ 1\. guest → host: vmlan\/1500 : pasta\/1500/);
   });
 
   test('of nothing in common show nothing', () => {
     assert.equal(repeatText(compareRuns(first, { ...first, scenarios: [] })).ok, false);
+  });
+
+  test('of one round each are not compared', () => {
+    const quick = run({ 'vmlan/1500': [10], 'pasta/1500': [5] });
+    const { text, ok } = repeatText(compareRuns(quick, quick));
+    assert.equal(ok, false);
+    assert.match(text, /nothing to compare/);
   });
 });
 

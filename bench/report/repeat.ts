@@ -2,8 +2,9 @@
  * Whether two runs agree. Figures of one contender move with the machine between two runs; ratios within a round do not,
  * and they are what the goals are about: they are judged, figures are only counted.
  *
- * Two summaries agree when one median lies within the spread of the other. Rounds that differ by chance alone fail that in
- * 4.8 of 100 pairs of five (12 of the 252 orders of ten values), so so many, and three standard deviations, are allowed.
+ * Two summaries agree when one median lies within the spread of the other. Rounds that differ by chance alone fail that too,
+ * in 4.8 of 100 pairs of five and 20 of 100 pairs of three: so many, and three standard deviations, are allowed. A single
+ * round has no spread and cannot be compared.
  *
  * Zone: control. Pure.
  */
@@ -25,10 +26,24 @@ export interface Repeatability {
   readonly allowed: number;
 }
 
-const CHANCE = 12 / 252;
 const SIGMAS = 3;
+const MIN_ROUNDS = 2;
 /** Apart by less than that is the same: the tick of a clock, the last digit. */
 const SAME_SHARE = 0.02;
+
+/** Of `n` things, `k` at a time. */
+function choices(n: number, k: number): number {
+  return k === 0 ? 1 : (choices(n - 1, k - 1) * n) / k;
+}
+
+/**
+ * How often two samples of the same disagree. In such an order the lower half of one, its median included, lies before all
+ * of the other, and the upper half of the other behind all of the one; what is between them may be mixed in any way.
+ */
+export function chanceOfDisagreeing(first: number, second: number): number {
+  const [upper, lower] = [(first - 1) >> 1, (second - 1) >> 1];
+  return (2 * choices(upper + lower, upper)) / choices(first + second, first);
+}
 
 const within = (value: number, { min, max }: Summary): boolean => value >= min && value <= max;
 
@@ -39,7 +54,8 @@ export function agree({ first, second }: Pair): boolean {
 }
 
 function pairOf(what: string, first: Summary | null, second: Summary | null): Pair[] {
-  return first === null || second === null ? [] : [{ what, first, second }];
+  if (first === null || second === null || Math.min(first.count, second.count) < MIN_ROUNDS) return [];
+  return [{ what, first, second }];
 }
 
 /** Both goals against the contender that was the best of the first run: another choice is another figure. */
@@ -72,8 +88,10 @@ export function compareRuns(first: BenchResult, second: BenchResult): Repeatabil
   });
   const ratios = unique(both.flatMap(([one, other]) => ratioPairs(one, other)));
   const figures = both.flatMap(([one, other]) => figurePairs(one, other));
-  const expected = CHANCE * ratios.length;
-  const allowed = Math.floor(expected + SIGMAS * Math.sqrt(expected * (1 - CHANCE)));
+  const chances = ratios.map(({ first: { count }, second: { count: again } }) => chanceOfDisagreeing(count, again));
+  const expected = chances.reduce((sum, chance) => sum + chance, 0);
+  const variance = chances.reduce((sum, chance) => sum + chance * (1 - chance), 0);
+  const allowed = Math.floor(expected + SIGMAS * Math.sqrt(variance));
   return { ratios, figures, allowed };
 }
 
@@ -84,7 +102,10 @@ export function repeatText({ ratios, figures, allowed }: Repeatability): { text:
   const apart = ratios.filter((pair) => !agree(pair)).length;
   const moved = figures.filter((pair) => !agree(pair));
   const ok = ratios.length > 0 && apart <= allowed;
-  const verdict = `${ok ? '✓' : '✗'} ratios: ${apart} of ${ratios.length} disagree, ${allowed} by chance`;
+  const verdict =
+    ratios.length === 0
+      ? '✗ no ratio is in both runs with two rounds or more: nothing to compare'
+      : `${ok ? '✓' : '✗'} ratios: ${apart} of ${ratios.length} disagree, ${allowed} by chance`;
   const machine = `figures: ${moved.length} of ${figures.length} disagree (they move with the machine)`;
   return { text: [...ratios.map(line), '', ...moved.map(line), '', machine, verdict, ''].join('\n'), ok };
 }
