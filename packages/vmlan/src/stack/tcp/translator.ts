@@ -23,6 +23,7 @@ import * as tcp from '../../wire/tcp.ts';
 import type { Packet } from '../packet.ts';
 import type { GuestPort, Path } from '../path.ts';
 import { TcpAcks } from './acks.ts';
+import { AcksFromGuest } from './acks-from-guest.ts';
 import {
   ACTIVE_OPEN,
   CLOSED,
@@ -59,6 +60,7 @@ import type { ReceiveQueues } from './receive-queue.ts';
 import type { TcpSegments } from './segments.ts';
 import { TcpSender, initSender } from './sender.ts';
 import { StarvedFlows } from './starved.ts';
+import { TimeWaits } from './time-waits.ts';
 import { TcpTimers } from './timers.ts';
 
 const ECONNREFUSED = 111;
@@ -73,7 +75,6 @@ const NO_FLOW = counter('tcp_segments_without_flow');
 const CHALLENGES = counter('tcp_challenge_acks');
 const DROP_RATE = counter('drop_tcp_response_rate');
 const DROP_SEQUENCE = counter('drop_tcp_outside_window');
-const DROP_BAD_ACK = counter('drop_tcp_unsent_ack');
 const DROP_OPTIONS = counter('drop_tcp_bad_options');
 const HOST_FAILED = counter('tcp_host_failures');
 const NO_DESCRIPTOR = counter('drop_tcp_no_descriptor');
@@ -89,6 +90,8 @@ export class TcpTranslator {
   readonly #receiver: TcpReceiver;
   readonly #timers: TcpTimers;
   readonly #acks: TcpAcks;
+  readonly #acksFromGuest: AcksFromGuest;
+  readonly #timeWaits = new TimeWaits(MAX_TIME_WAIT, (flow) => this.#release(flow, false));
   readonly #random: () => number;
   readonly #view: DataView;
   readonly #responses = new TokenBucket(RESPONSES_PER_SECOND, RESPONSE_BURST);
@@ -96,8 +99,6 @@ export class TcpTranslator {
   readonly #again = new TurnList<TcpFlow>();
   readonly #starved = new StarvedFlows();
   readonly #pump: (flow: TcpFlow, nowMs: number) => void;
-  /** Flows in TIME_WAIT, oldest first; some may have ended since. */
-  readonly #waiting: { flow: TcpFlow; untilMs: number }[] = [];
   #now: number;
 
   /** `random` gives 32 random bits (initial sequence numbers). */
@@ -143,6 +144,9 @@ export class TcpTranslator {
       { flows: this.#flows, segments: this.#segments, sender: this.#sender, counters: this.#counters },
       { release: (flow) => this.#release(flow, false), abort: (flow) => this.abort(flow) },
     );
+    const { counters, view } = parts;
+    const [sender, timers, acks] = [this.#sender, this.#timers, this.#acks];
+    this.#acksFromGuest = new AcksFromGuest({ sender, timers, acks, counters, view });
   }
 
   get size(): number {
@@ -263,7 +267,7 @@ export class TcpTranslator {
     if (!acceptable(flow, seq, len + (flags & tcp.FIN)) && !this.#onOutside(flow, seq, len, flags)) return;
     if ((flags & tcp.ACK) === 0) return;
     flow.lastHeardMs = nowMs;
-    if (!this.#onAck(flow, v, l4, header, seq, len, flags, nowMs)) return;
+    if (!this.#acksFromGuest.take(flow, l4, len, nowMs)) return;
     if (len > 0) this.#receiver.onData(flow, seq, l4 + header, len);
     if (flow.state !== ESTABLISHED) return; // the host's socket failed
     // A FIN before what has been received is a duplicate of another conversation, or a lie.
@@ -297,61 +301,6 @@ export class TcpTranslator {
     this.#acks.now(flow);
     // An old duplicate still tells about our data (and carries the SACK blocks we wait for).
     return len === 0 && (flags & tcp.ACK) !== 0 && beforeOrAt(seq, flow.edgeFromGuest);
-  }
-
-  /** The acknowledgement, window and SACK blocks of a segment; false when it must be ignored. */
-  #onAck(
-    flow: TcpFlow,
-    v: DataView,
-    l4: number,
-    header: number,
-    seq: number,
-    len: number,
-    flags: number,
-    nowMs: number,
-  ): boolean {
-    const ack = tcp.ack(v, l4);
-    if (before(flow.nextToGuest, ack)) {
-      this.#counters.count(DROP_BAD_ACK);
-      this.#acks.now(flow); // RFC 9293 §3.10.7.4: something not yet sent
-      return false;
-    }
-    const window = tcp.window(v, l4) << flow.shiftToGuest;
-    const wasShut = flow.windowToGuest === 0;
-    let sacked = false;
-    if (header > tcp.MIN_HEADER_LEN && flow.has(SACK_OK) && tcp.parseOptions(v, l4)) sacked = this.#onSack(flow, ack);
-    if (before(flow.unackedToGuest, ack)) {
-      this.#updateWindow(flow, seq, ack, window);
-      this.#sender.onAck(flow, ack, nowMs);
-    } else if (ack === flow.unackedToGuest) {
-      // RFC 5681 §2: no data, no FIN, same window — or new SACK information (RFC 6675 §2).
-      const duplicate = len === 0 && (flags & tcp.FIN) === 0 && window === flow.windowToGuest;
-      this.#updateWindow(flow, seq, ack, window);
-      if (duplicate || sacked) this.#sender.onDuplicateAck(flow, nowMs);
-    }
-    if (wasShut && flow.windowToGuest > 0) this.#timers.onReopened(flow, nowMs);
-    return flow.state === ESTABLISHED;
-  }
-
-  #onSack(flow: TcpFlow, ack: number): boolean {
-    const { sack, sackCount } = tcp.$options;
-    const had = flow.scoreboard.bytes();
-    for (let i = 0; i < sackCount; i++) {
-      const start = sack[2 * i]!;
-      const end = sack[2 * i + 1]!;
-      // RFC 2883: blocks at or below the ACK report duplicates; beyond what was sent they are lies.
-      if (before(ack, start) && beforeOrAt(end, flow.nextToGuest)) flow.scoreboard.add(start, end);
-    }
-    return flow.scoreboard.bytes() !== had;
-  }
-
-  /** RFC 9293 §3.10.7.4: only newer segments move the window. */
-  #updateWindow(flow: TcpFlow, seq: number, ack: number, window: number): void {
-    if (before(flow.windowSeq, seq) || (flow.windowSeq === seq && beforeOrAt(flow.windowAck, ack))) {
-      flow.windowToGuest = window;
-      flow.windowSeq = seq;
-      flow.windowAck = ack;
-    }
   }
 
   /** Answers a retransmitted FIN, and lets a new SYN take the place (RFC 9293 §3.10.7.4, RFC 6191). */
@@ -560,18 +509,7 @@ export class TcpTranslator {
     flow.state = TIME_WAIT;
     flow.timerAtMs = nowMs + TIME_WAIT_MS;
     this.#flows.schedule(flow, flow.timerAtMs);
-    this.#limitWaiting(flow);
-  }
-
-  /** More than MAX_TIME_WAIT conversations that are over: the oldest is forgotten early. */
-  #limitWaiting(flow: TcpFlow): void {
-    this.#waiting.push({ flow, untilMs: flow.timerAtMs });
-    while (this.#waiting.length > MAX_TIME_WAIT) {
-      const oldest = this.#waiting.shift()!;
-      // The record may serve another conversation by now: its deadline tells.
-      if (oldest.flow.state === TIME_WAIT && oldest.flow.timerAtMs === oldest.untilMs)
-        this.#release(oldest.flow, false);
-    }
+    this.#timeWaits.add(flow);
   }
 
   /** Frees the record; `reset`: the host's peer sees RST, else FIN. */
