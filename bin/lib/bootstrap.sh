@@ -105,14 +105,14 @@ bootstrap_node() {
     fail "Node.js >= $MIN_NODE is needed, this is $version" 'no prebuilt Node.js is pinned for this platform; install one'
 }
 
-# What a build must match. A file's time of change, unlike its date, is not in anybody's hands.
+# What a build, which has the dependencies in it, must match. A file's time of change, unlike its date, is not in anybody's hands.
 sources_fingerprint() {
   local print=(-printf '%p %s %C@\n')
   [[ $OSTYPE == linux* ]] || print=(-exec stat -f '%N %z %Fc' {} +)
   (
     cd -- "$VMLAN_HOME" || exit 1
-    find packages/vmlan/package.json packages/vmlan/src bin/lib/build.ts -type f ! -name '*.test.ts' ! -name '*.fixture.ts' \
-      "${print[@]}" | LC_ALL=C sort |
+    find package-lock.json packages/vmlan/package.json packages/vmlan/src bin/lib/build.ts \
+      -type f ! -name '*.test.ts' ! -name '*.fixture.ts' "${print[@]}" | LC_ALL=C sort |
       sha256
   )
 }
