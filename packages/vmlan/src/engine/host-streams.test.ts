@@ -367,10 +367,26 @@ class IoBench {
     this.kernel.advance(10);
   }
 
+  /** What `count` pieces of `len` bytes get, put together. */
+  peekRun(len: number, stride: number, count: number): Uint8Array {
+    const n = this.streams.peekRun(this.flow.fd, this.#at, len, stride, count);
+    const { u8 } = this.kernel.sys.arena;
+    return Uint8Array.from({ length: n }, (_, i) => u8[this.#at + Math.floor(i / len) * stride + (i % len)]!);
+  }
+
   peek(len = 1 << 16): number {
     return this.streams.peek(this.flow.fd, this.#at, len);
   }
 }
+
+test('many pieces in one peek, each in its place, and on from there', () => {
+  const bench = new IoBench(true, source(1000));
+  assert.equal(bench.streams.peeksFar, true);
+  assert.deepEqual(bench.peekRun(100, 160, 4), pattern(1000).slice(0, 400));
+  assert.deepEqual(bench.peekRun(300, 310, 3), pattern(1000).slice(400), 'the last one is short');
+  assert.equal(bench.peek(), 0, 'the end');
+  assert.equal(new IoBench(false, source(1)).streams.peeksFar, false);
+});
 
 for (const kernelOffset of [true, false]) {
   describe(`peeking, ${kernelOffset ? 'with' : 'without'} the kernel’s offset`, () => {

@@ -9,6 +9,7 @@ import type { Poller, Source } from '../core/poller.ts';
 import { MAPPED } from '../stack/path.ts';
 import { CONNECTING, HOST_ENDING, SHORT_IS_ALL, type TcpFlow } from '../stack/tcp/flow.ts';
 import type { HostStreams, TcpOpener } from '../stack/tcp/host.ts';
+import { MAX_RUN_SEGMENTS } from '../stack/tcp/limits.ts';
 import type { TcpTranslator } from '../stack/tcp/translator.ts';
 import { $target, type OutboundPolicy, PASS, PASS_LOCAL, PROHIBITED, SERVICE_DNS } from '../nat/policy.ts';
 import * as C from '../sys/constants.ts';
@@ -16,7 +17,7 @@ import { SockAddr } from '../sys/sockaddr.ts';
 import type { Sys } from '../sys/sys.ts';
 
 const DUMP_LEN = 64 * 1024;
-const MAX_IOVECS = 34; // the in-flight cap in DUMP_LEN pieces, and the data
+const MAX_IOVECS = MAX_RUN_SEGMENTS; // more than the in-flight cap in DUMP_LEN pieces, and the data
 const MSGHDR_LEN = 56;
 const WATCHED = C.EPOLLIN | C.EPOLLOUT | C.EPOLLRDHUP | C.EPOLLET;
 const LOOPBACK_4 = 0x7f00_0001;
@@ -223,6 +224,16 @@ export class HostStreamIo implements HostStreams, TcpOpener {
       return this.#sys.recv(fd, off, len, C.MSG_PEEK | C.MSG_DONTWAIT);
     }
     return this.#peekPast(fd, off, len);
+  }
+
+  get peeksFar(): boolean {
+    return this.#kernelOffset;
+  }
+
+  peekRun(fd: number, off: number, len: number, stride: number, count: number): number {
+    for (let i = 0; i < count; i++) this.#sys.setIovec(this.#iov, i, off + i * stride, len);
+    this.#sys.setMsghdr(this.#msg, 0, 0, this.#iov, count, 0, 0);
+    return this.#sys.recvmsg(fd, this.#msg, C.MSG_PEEK | C.MSG_DONTWAIT);
   }
 
   setPeekOffset(fd: number, n: number): void {

@@ -10,7 +10,7 @@ import type { Arena } from '../core/arena.ts';
 import { BufferPool } from '../core/buffer-pool.ts';
 import { MAX_FRAME_LEN } from './link.ts';
 
-const LENGTH_FIELD = 4;
+export const LENGTH_FIELD = 4; // bytes
 /** Bytes read at once: few calls, and what is read is still in the second-level cache when it is sent on. */
 const READ_LEN = 256 * 1024;
 /** Frames from this length on are read in whole numbers, if they come as the last one did: bytes. */
@@ -156,6 +156,18 @@ export class StreamQueue {
   /** Bytes that TCP may send now without a drop. */
   get plannable(): number {
     return Math.max(Math.floor((this.free - KEPT_FREE) * PLANNED), 0);
+  }
+
+  /** Place for frames of `len` bytes, one behind the other: how many of `count`. */
+  reserveRun(len: number, count: number): number {
+    if (this.#buffer === 0) this.#buffer = this.#shared.queues.take();
+    if (this.#buffer === 0) return 0;
+    if (this.#tail + LENGTH_FIELD + len > QUEUE_LEN && this.#head > 0) this.#compact();
+    return Math.min(count, Math.floor((QUEUE_LEN - this.#tail) / (LENGTH_FIELD + len)));
+  }
+
+  get runOffset(): number {
+    return this.#buffer + this.#tail + LENGTH_FIELD;
   }
 
   reserve(len: number): number {

@@ -128,6 +128,33 @@ describe('to the guest', () => {
     sys.close(guest);
   });
 
+  test('frames that are built in place leave as they are', () => {
+    const { link, guest } = linked();
+    const { u8 } = sys.arena;
+    assert.equal(link.reserveRun(100, 3), 3);
+    const frames = [some(100, 1), some(100, 2), some(40, 3)];
+    const at = link.runOffset;
+    for (const [i, frame] of frames.entries()) u8.set(frame, at + i * link.runStride(100));
+    for (const frame of frames) link.commitRun(frame.length);
+    link.endRun();
+    assert.equal(bench.send(link, some(60)), true);
+    poller.settle();
+    assert.deepEqual(bench.readAll(guest), framed(...frames, some(60)));
+    link.close();
+    assert.equal(link.reserveRun(100, 3), 0);
+    sys.close(guest);
+  });
+
+  test('a run that nothing came of leaves nothing behind', () => {
+    const { link, guest } = linked();
+    assert.ok(link.reserveRun(65_534, 100) < 100);
+    assert.equal(shared.queues.inUse, 1);
+    link.endRun();
+    assert.equal(shared.queues.inUse, 0);
+    link.close();
+    sys.close(guest);
+  });
+
   test('a full socket: frames queue, EPOLLOUT lets them go, nothing is lost or torn', () => {
     const { link, guest } = linked();
     const frames: Uint8Array[] = [];

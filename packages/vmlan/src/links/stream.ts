@@ -5,6 +5,7 @@
  * through `wakeAt`.  Frames queue while the socket is full; a full queue drops and counts.
  */
 import type { Counters } from '../core/counters.ts';
+import type { FrameRun } from '../core/frame-run.ts';
 import type { Flushable, Poller, Source } from '../core/poller.ts';
 import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
@@ -12,7 +13,7 @@ import type { LinkOutput } from '../switching/port.ts';
 import { Joiner } from './joiner.ts';
 import type { LinkInput } from './link.ts';
 import { sendPlain } from './offload.ts';
-import { DROP_BAD_FRAMING, type StreamBuffers, StreamDecoder, StreamQueue } from './stream-framing.ts';
+import { DROP_BAD_FRAMING, LENGTH_FIELD, type StreamBuffers, StreamDecoder, StreamQueue } from './stream-framing.ts';
 
 /** Per wake-up: reads, and frames after which no further read begins. */
 const READ_BUDGET = 2;
@@ -21,8 +22,9 @@ const ENDED = C.EPOLLRDHUP | C.EPOLLHUP | C.EPOLLERR;
 /** Queued bytes at which frames leave at once instead of at the end of the wake-up: two long segments and more. */
 const FLUSH_AT = 160 * 1024;
 
-export class StreamLink implements LinkOutput, Source, Flushable {
+export class StreamLink implements LinkOutput, FrameRun, Source, Flushable {
   readonly kind = 'stream';
+  readonly run: FrameRun = this;
   readonly #sys: Sys;
   readonly #poller: Poller;
   readonly #input: LinkInput;
@@ -64,9 +66,30 @@ export class StreamLink implements LinkOutput, Source, Flushable {
     if (this.#fd < 0) return false;
     const { view, u8 } = this.#sys.arena;
     const whole = sendPlain(view, u8, off, len, this.#queue);
-    if (this.#queue.length >= FLUSH_AT) this.flush();
-    else this.#flushSoon();
+    this.endRun();
     return whole;
+  }
+
+  get runOffset(): number {
+    return this.#queue.runOffset;
+  }
+
+  reserveRun(len: number, count: number): number {
+    return this.#fd < 0 ? 0 : this.#queue.reserveRun(len, count);
+  }
+
+  runStride(len: number): number {
+    return LENGTH_FIELD + len;
+  }
+
+  commitRun(len: number): void {
+    this.#queue.commit(len);
+  }
+
+  endRun(): void {
+    if (this.#queue.length === 0) this.#queue.reset();
+    else if (this.#queue.length >= FLUSH_AT) this.flush();
+    else this.#flushSoon();
   }
 
   room(): number {

@@ -131,18 +131,23 @@ export class IpOutput {
     }
   }
 
-  /** Ethernet and IP header of the scratch frame for `len` transport bytes. */
-  emitHeaders(path: Path, protocol: number, hopLimit: number, len: number): void {
+  /** Ethernet and IP header of a frame, the scratch frame unless told, for `len` transport bytes. */
+  emitHeaders(path: Path, protocol: number, hopLimit: number, len: number, frame: number = this.frame): void {
     const v = this.view;
-    const ip = this.frame + ethernet.HEADER_LEN;
+    const ip = frame + ethernet.HEADER_LEN;
     if (path.family === 4) {
-      ethernet.emit(v, this.frame, path.macHi, path.macLo, this.macHi, this.macLo, ethernet.TYPE_IPV4);
+      ethernet.emit(v, frame, path.macHi, path.macLo, this.macHi, this.macLo, ethernet.TYPE_IPV4);
       const total = ipv4.MIN_HEADER_LEN + len;
       ipv4.emit(v, ip, total, 0, ipv4.FLAG_DF, hopLimit, protocol, path.remote3 >>> 0, path.guest3 >>> 0);
     } else {
-      ethernet.emit(v, this.frame, path.macHi, path.macLo, this.macHi, this.macLo, ethernet.TYPE_IPV6);
+      ethernet.emit(v, frame, path.macHi, path.macLo, this.macHi, this.macLo, ethernet.TYPE_IPV6);
       this.#emitIpv6(ip, path, protocol, hopLimit, len);
     }
+  }
+
+  /** `count` packets went to a guest in frames that were built in place. */
+  countRun(count: number): void {
+    this.#counters.add(SENT, count);
   }
 
   /** Hands a finished frame to the segment: to the path's port, or to all when it has none. */

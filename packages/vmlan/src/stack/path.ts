@@ -5,6 +5,8 @@
  * path serve both families.  `guest` is the guest's side, `remote` what the guest believes it talks to.
  */
 
+import type { FrameRun } from '../core/frame-run.ts';
+
 /** A guest's port as the stack sees it; switching's Port fits. */
 export interface GuestPort {
   readonly id: number;
@@ -14,6 +16,8 @@ export interface GuestPort {
   room(): number;
   /** The link itself bounds what is under way from the guest: a socket's buffer lies between. */
   readonly isBounded?: boolean;
+  /** Where frames for the guest may be built in place. */
+  readonly run?: FrameRun | null;
 }
 
 /** The segment as the stack sees it; switching's Segment fits. */

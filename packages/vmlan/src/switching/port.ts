@@ -5,6 +5,7 @@
  * the VNET_HDR_LEN bytes before it hold a virtio_net_hdr (checksum to complete, segmentation).  Frames are borrowed
  * until the call returns; a link that cannot offload completes and cuts them in its own copy.
  */
+import type { FrameRun } from '../core/frame-run.ts';
 import { FloodShare } from './flood-share.ts';
 
 /** How a port's frames leave: implemented by each link. */
@@ -14,9 +15,11 @@ export interface LinkOutput {
   send(off: number, len: number): boolean;
   /** Bytes that `send` would take now without a drop; what TCP looks at before it reads from the host. */
   room(): number;
+  /** Where frames may be built in place; none where a link has no queue of plain frames. */
+  readonly run?: FrameRun;
 }
 
-export class Port {
+export class Port implements FrameRun {
   /** Unique in the network process for its whole life. */
   readonly id: number;
   link: LinkOutput | null = null;
@@ -55,6 +58,15 @@ export class Port {
     return this.link !== null && this.link.kind === 'stream';
   }
 
+  /** Itself, if its link takes frames that are built in place and nothing has to be rewritten in them. */
+  get run(): FrameRun | null {
+    return this.link?.run !== undefined && this.connected && this.aliasHi === 0 ? this : null;
+  }
+
+  get runOffset(): number {
+    return this.link!.run!.runOffset;
+  }
+
   get live(): boolean {
     return this.link !== null && this.connected;
   }
@@ -68,6 +80,24 @@ export class Port {
     } else {
       this.dropsToGuest++;
     }
+  }
+
+  reserveRun(len: number, count: number): number {
+    return this.link!.run!.reserveRun(len, count);
+  }
+
+  runStride(len: number): number {
+    return this.link!.run!.runStride(len);
+  }
+
+  commitRun(len: number): void {
+    this.framesToGuest++;
+    this.bytesToGuest += len;
+    this.link!.run!.commitRun(len);
+  }
+
+  endRun(): void {
+    this.link!.run!.endRun();
   }
 
   room(): number {

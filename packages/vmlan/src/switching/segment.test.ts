@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { FrameRun } from '../core/frame-run.ts';
 import { hex } from '../wire/frames.fixture.ts';
 import { BROADCAST_MAC, GATEWAY_MAC, arpFrame, etherFrame, icmpOf, ipv4Frame } from '../wire/packets.fixture.ts';
 import { SegmentBench } from './bench.fixture.ts';
@@ -204,6 +205,31 @@ describe('ports', () => {
     const port = new Port(7);
     port.send(0, 60);
     assert.deepEqual([port.dropsToGuest, port.framesToGuest, port.room(), port.live], [1, 0, 0, false]);
+  });
+
+  test('lends its link’s place where nothing has to be rewritten, and counts what is built there', () => {
+    const port = new Port(7);
+    assert.equal(port.run, null);
+    const lengths: number[] = [];
+    const run: FrameRun = {
+      runOffset: 4096,
+      runStride: (len) => len + 4,
+      reserveRun: (_len, count) => count - 1,
+      commitRun: (len) => void lengths.push(len),
+      endRun: () => void lengths.push(0),
+    };
+    port.link = { kind: 'stream', send: () => true, room: () => 0, run };
+    assert.equal(port.run, port);
+    assert.deepEqual([port.runOffset, port.runStride(60), port.reserveRun(60, 3)], [4096, 64, 2]);
+    port.commitRun(60);
+    port.commitRun(50);
+    port.endRun();
+    assert.deepEqual([lengths, port.framesToGuest, port.bytesToGuest], [[60, 50, 0], 2, 110]);
+    port.connected = false;
+    assert.equal(port.run, null);
+    port.connected = true;
+    port.aliasHi = 0x0276;
+    assert.equal(port.run, null);
   });
 
   test('one that was never there is removed without harm', () => {

@@ -11,6 +11,10 @@ export interface HostStreams {
   send(fd: number, off: number, len: number): number;
   /** Bytes read at the peek offset, which moves on; 0 at the end of the stream. */
   peek(fd: number, off: number, len: number): number;
+  /** The same for `count` pieces of `len` bytes that lie `stride` apart, filled one after the other. */
+  peekRun(fd: number, off: number, len: number, stride: number, count: number): number;
+  /** Peeking costs the same however much was peeked before. */
+  readonly peeksFar: boolean;
   /** The next peek starts `n` bytes behind the first unconsumed byte. */
   setPeekOffset(fd: number, n: number): void;
   /** Consumes `n` bytes that were peeked; the peek offset stays at the same byte. */

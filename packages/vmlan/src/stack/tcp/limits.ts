@@ -12,6 +12,8 @@ export const MAX_HALF_OPEN_PER_PORT = 4_096;
 
 /** Most bytes in flight towards a guest. */
 export const IN_FLIGHT_CAP: number = 1 << 20;
+/** The same where peeking far ahead costs no more and the link's socket bounds what is under way. */
+export const IN_FLIGHT_FAR: number = 1 << 22;
 /**
  * Window of a guest at the other end of a local link: what is under way stays in the processor's cache (measured:
  * docs/datapath.md). One on a stream socket gets all there is: the socket's buffer is the bound.
@@ -21,6 +23,9 @@ export const WINDOW_NEAR: number = 1 << 18;
 export const WINDOW_FAR_MS = 2;
 /** Bytes of one segment before the link cuts it: the IP packet must stay below 64 KiB. */
 export const MAX_SEGMENT = 65_000;
+/** Bytes and segments that are read at once where they are built in place: what a link with an empty queue takes. */
+export const MAX_RUN: number = 280 * 1024;
+export const MAX_RUN_SEGMENTS = 256;
 /** Window shift we announce (RFC 7323 §2): 1 MiB needs 5; 7 leaves room. */
 export const WINDOW_SHIFT = 7;
 

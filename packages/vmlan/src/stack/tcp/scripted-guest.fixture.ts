@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Arena } from '../../core/arena.ts';
+import type { FrameRun } from '../../core/frame-run.ts';
 import { parseIpv6 } from '../../wire/address.ts';
 import { fold } from '../../wire/checksum.ts';
 import * as ethernet from '../../wire/ethernet.ts';
@@ -26,6 +27,7 @@ const GUEST_6 = words('fd00:1::2');
 const REMOTE_6 = words('2001:db8::7');
 export const GUEST_PORT = 40_000;
 export const REMOTE_PORT = 80;
+const GAP = 4;
 
 type Words = readonly [number, number, number, number];
 
@@ -50,7 +52,11 @@ export class ScriptedGuest implements SegmentOutput {
   seq = 0;
   ack = 0;
   window = 1024;
+  /** Segments that were built in place, and how often that came to an end. */
+  inPlace = 0;
+  runs = 0;
   readonly #transcript: Surroundings;
+  readonly #arena: Arena;
   readonly #view: DataView;
   readonly #u8: Uint8Array;
   readonly #rx: number;
@@ -61,6 +67,7 @@ export class ScriptedGuest implements SegmentOutput {
 
   constructor(transcript: Surroundings, arena: Arena, family: 4 | 6, isn: number, ourIsn: number) {
     this.#transcript = transcript;
+    this.#arena = arena;
     this.#view = arena.view;
     this.#u8 = arena.u8;
     this.#rx = arena.alloc(1 << 17) + 64;
@@ -68,6 +75,31 @@ export class ScriptedGuest implements SegmentOutput {
     this.#isn = isn;
     this.#ourIsn = ourIsn;
     this.port = { id: 1, nicKey: 'web/0', guest: 'web', room: () => this.linkRoom };
+  }
+
+  /** From now on segments may be built in place: `room` bytes for them, `GAP` between two. */
+  lends(room: number): void {
+    const place = this.#arena.alloc(room, 64);
+    let filled = 0;
+    const run: FrameRun = {
+      get runOffset(): number {
+        return place + filled + GAP;
+      },
+      runStride: (len) => len + GAP,
+      reserveRun: (len, count) => Math.min(count, Math.floor((room - filled) / (len + GAP))),
+      commitRun: (len) => {
+        this.#u8.fill(0, this.#rx - vnetHdr.LEN, this.#rx);
+        this.#u8.copyWithin(this.#rx, run.runOffset, run.runOffset + len);
+        filled += GAP + len;
+        this.inPlace++;
+        this.sendTo(this.port, this.#rx, len);
+      },
+      endRun: () => {
+        filled = 0;
+        this.runs++;
+      },
+    };
+    this.port = { ...this.port, isBounded: true, run };
   }
 
   // ---- what a test says

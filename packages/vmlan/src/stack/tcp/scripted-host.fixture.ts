@@ -50,6 +50,7 @@ export class ScriptedHost implements HostStreams, TcpOpener, TcpErrors {
   readonly sockets: ScriptedSocket[] = [];
   readonly #u8: Uint8Array;
   translator: TcpTranslator | null = null;
+  peeksFar = true;
   /** The clock of the transcript. */
   now: () => number = () => 0;
 
@@ -168,6 +169,16 @@ export class ScriptedHost implements HostStreams, TcpOpener, TcpErrors {
     this.#u8.set(socket.inbox.subarray(socket.peekOffset, socket.peekOffset + n), off);
     socket.peekOffset += n;
     return n;
+  }
+
+  peekRun(fd: number, off: number, len: number, stride: number, count: number): number {
+    let done = 0;
+    for (let i = 0; i < count; i++) {
+      const n = this.peek(fd, off + i * stride, len);
+      if (n <= 0) return done > 0 ? done : n;
+      done += n;
+    }
+    return done;
   }
 
   setPeekOffset(fd: number, n: number): void {

@@ -6,6 +6,7 @@
  * pseudo header's sum is in place), and so is cutting (gso_size = the guest's MSS).
  */
 import { type Counters, counter } from '../../core/counters.ts';
+import type { FrameRun } from '../../core/frame-run.ts';
 import * as ipv4 from '../../wire/ipv4.ts';
 import * as ipv6 from '../../wire/ipv6.ts';
 import * as tcp from '../../wire/tcp.ts';
@@ -56,6 +57,46 @@ export class TcpSegments {
   /** Data of `len` bytes that lie at `payload(flow)`. */
   sendData(flow: TcpFlow, seq: number, len: number, flags: number): void {
     this.#emit(flow, seq, tcp.ACK | flags, tcp.MIN_HEADER_LEN, len);
+  }
+
+  /** Bytes before the payload of a data segment, from the beginning of its frame. */
+  headersLen(flow: TcpFlow): number {
+    return this.payload(flow) - this.#output.frame;
+  }
+
+  /** Data of `len` bytes in segments of the guest's MSS, whose payloads lie where a run of `stride` wants them. */
+  sendRun(flow: TcpFlow, run: FrameRun, stride: number, seq: number, len: number): void {
+    const v = this.#output.view;
+    const mss = flow.mssToGuest;
+    const headers = this.headersLen(flow);
+    const window = this.#windowField(flow, tcp.ACK);
+    const pseudo = pseudoToGuest(flow, ipv4.PROTO_TCP, 0);
+    let frame = run.runOffset;
+    let count = 0;
+    for (let done = 0; done < len; done += mss, count++) {
+      const part = Math.min(mss, len - done);
+      const l4 = frame + headers - tcp.MIN_HEADER_LEN;
+      const l4Len = tcp.MIN_HEADER_LEN + part;
+      const flags = done + part === len ? tcp.ACK | tcp.PSH : tcp.ACK;
+      tcp.emit(
+        v,
+        l4,
+        flow.remotePort,
+        flow.guestPort,
+        (seq + done) | 0,
+        flow.nextFromGuest,
+        tcp.MIN_HEADER_LEN,
+        flags,
+        window,
+      );
+      tcp.setChecksum(v, l4, l4Len, pseudo);
+      this.#output.emitHeaders(flow, ipv4.PROTO_TCP, HOP_LIMIT, l4Len, frame);
+      run.commitRun(headers + part);
+      frame += stride;
+    }
+    this.#output.countRun(count);
+    this.#counters.add(SENT, count);
+    this.#acked(flow);
   }
 
   /** A segment without data; options as the state asks for. */
@@ -116,9 +157,13 @@ export class TcpSegments {
     );
     this.#output.emitHeaders(flow, ipv4.PROTO_TCP, HOP_LIMIT, l4Len);
     this.#output.transmit(flow, frame, start + l4Len);
+    this.#acked(flow);
+    this.#counters.count((flags & tcp.RST) === 0 ? SENT : RESETS);
+  }
+
+  #acked(flow: TcpFlow): void {
     flow.ackedFromGuest = flow.nextFromGuest;
     flow.bits &= ~(ACK_DUE | ACK_NOW);
-    this.#counters.count((flags & tcp.RST) === 0 ? SENT : RESETS);
   }
 
   /** The window field; a window in a SYN is never scaled (RFC 7323 §2.2). */

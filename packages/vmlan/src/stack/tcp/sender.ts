@@ -34,7 +34,8 @@ import {
   type TcpFlow,
 } from './flow.ts';
 import type { HostStreams } from './host.ts';
-import { IN_FLIGHT_CAP, MAX_SEGMENT, PUMP_BUDGET, RTO_INITIAL, RTO_MIN } from './limits.ts';
+import { IN_FLIGHT_CAP, IN_FLIGHT_FAR, MAX_SEGMENT, PUMP_BUDGET, RTO_INITIAL, RTO_MIN } from './limits.ts';
+import { TcpOutgoing } from './outgoing.ts';
 import { TcpRecovery } from './recovery.ts';
 import type { TcpSegments } from './segments.ts';
 
@@ -60,6 +61,7 @@ export class TcpSender {
   readonly #events: SenderEvents;
   readonly #counters: Counters;
   readonly #recovery: TcpRecovery;
+  readonly #outgoing: TcpOutgoing;
 
   constructor(segments: TcpSegments, host: HostStreams, events: SenderEvents, counters: Counters) {
     this.#segments = segments;
@@ -67,6 +69,7 @@ export class TcpSender {
     this.#events = events;
     this.#counters = counters;
     this.#recovery = new TcpRecovery(segments, host, counters);
+    this.#outgoing = new TcpOutgoing(segments, host);
   }
 
   /** Our SYN or SYN-ACK goes out, for the first time or again. */
@@ -87,12 +90,14 @@ export class TcpSender {
     if (flow.has(FIN_TO_GUEST)) return;
     for (let turn = 0; turn < PUMP_BUDGET; turn++) {
       if (!flow.has(HOST_READABLE)) return;
-      const room = this.#room(flow, nowMs);
+      const room = this.#room(flow, this.#outgoing.most(flow), nowMs);
       if (room <= 0) return;
-      const n = this.#host.peek(flow.fd, this.#segments.payload(flow), room);
+      const n = this.#outgoing.send(flow, room);
       if (n > 0) {
-        this.#sendNew(flow, n, nowMs);
-        if (n === room || (flow.bits & (SHORT_IS_ALL | HOST_ENDING | HOST_RESET)) !== SHORT_IS_ALL) continue;
+        this.#onSent(flow, n, nowMs);
+        turn += Math.floor(n / MAX_SEGMENT);
+        if (this.#outgoing.wasFull || (flow.bits & (SHORT_IS_ALL | HOST_ENDING | HOST_RESET)) !== SHORT_IS_ALL)
+          continue;
         flow.bits &= ~HOST_READABLE; // the next byte is an event
         return;
       }
@@ -146,10 +151,11 @@ export class TcpSender {
   }
 
   /** Bytes that may be read and sent now; sets the timer or the waiting mark when there are none. */
-  #room(flow: TcpFlow, nowMs: number): number {
+  #room(flow: TcpFlow, most: number, nowMs: number): number {
     const inFlight = (flow.nextToGuest - flow.unackedToGuest) | 0;
     const held = flow.scoreboard.count === 0 ? 0 : flow.scoreboard.bytes(); // by the guest, behind a hole
-    const cap = Math.min(flow.burstToGuest, IN_FLIGHT_CAP) + Math.min(held, IN_FLIGHT_CAP);
+    const isFar = flow.burstToGuest >= IN_FLIGHT_CAP && this.#host.peeksFar && flow.port?.isBounded === true;
+    const cap = (isFar ? IN_FLIGHT_FAR : Math.min(flow.burstToGuest, IN_FLIGHT_CAP)) + Math.min(held, IN_FLIGHT_CAP);
     let room = Math.min(flow.windowToGuest, cap) - inFlight;
     if (room <= 0) {
       if (inFlight === 0 && flow.timerAtMs === 0) this.#startProbing(flow, nowMs);
@@ -158,14 +164,14 @@ export class TcpSender {
     // Sender's silly window avoidance (RFC 9293 §3.8.6.2.1): a small rest waits for the acknowledgements.
     if (room < flow.mssToGuest && inFlight > 0) return 0;
     const link = flow.port === null ? 0 : flow.port.room();
-    if (link < Math.min(room, MAX_SEGMENT)) {
+    if (link < Math.min(room, most)) {
       if (link < 2 * flow.mssToGuest) {
         this.#starve(flow);
         return 0;
       }
       room = link;
     }
-    if (room > MAX_SEGMENT) room = MAX_SEGMENT;
+    if (room > most) room = most;
     return room > flow.mssToGuest ? room - (room % flow.mssToGuest) : room;
   }
 
@@ -181,10 +187,8 @@ export class TcpSender {
     this.#events.arm(flow);
   }
 
-  #sendNew(flow: TcpFlow, n: number, nowMs: number): void {
-    const seq = flow.nextToGuest;
-    this.#segments.sendData(flow, seq, n, tcp.PSH);
-    flow.nextToGuest = (seq + n) | 0;
+  #onSent(flow: TcpFlow, n: number, nowMs: number): void {
+    flow.nextToGuest = (flow.nextToGuest + n) | 0;
     if (flow.timedAtMs === 0 && !flow.has(IN_RECOVERY)) {
       flow.timedAtMs = nowMs;
       flow.timedSeq = flow.nextToGuest;
