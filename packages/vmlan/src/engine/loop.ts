@@ -9,6 +9,7 @@ import type { Flushable, Poller, Source } from '../core/poller.ts';
 import { TurnList } from '../core/turn-list.ts';
 import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
+import { Waiting } from './waiting.ts';
 
 const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
@@ -27,6 +28,7 @@ export class EventLoop implements Poller {
   readonly #sys: Sys;
   readonly #counters: Counters;
   readonly #epoll: number;
+  readonly #waiting: Waiting;
   readonly #sources: (Source | null)[] = [];
   readonly #fds: number[] = [];
   readonly #generations: number[] = [];
@@ -39,11 +41,12 @@ export class EventLoop implements Poller {
   readonly #flushes = new TurnList<Flushable>();
   now: number;
 
-  /** Takes over `epoll`, a descriptor of epoll_create1. */
-  constructor(sys: Sys, epoll: number, counters: Counters) {
+  /** Takes over `epoll`, a descriptor of epoll_create1; `awakeUs`: how long it may poll before it sleeps. */
+  constructor(sys: Sys, epoll: number, counters: Counters, awakeUs = 0) {
     this.#sys = sys;
     this.#counters = counters;
     this.#epoll = epoll;
+    this.#waiting = new Waiting(sys, epoll, EVENTS_PER_TURN, awakeUs);
     this.now = sys.monotonicMs();
   }
 
@@ -110,7 +113,7 @@ export class EventLoop implements Poller {
 
   /** Waits for events (at most `maxWaitMs`), handles them, then everything else that is due. */
   turn(turns: Turns, maxWaitMs: number): void {
-    const n = this.#sys.epollWait(this.#epoll, EVENTS_PER_TURN, this.#timeout(turns, maxWaitMs));
+    const n = this.#waiting.wait(this.#timeout(turns, maxWaitMs));
     const now = this.#sys.monotonicMs();
     this.now = now;
     this.#counters.count(TURNS);

@@ -96,7 +96,8 @@ export class NetworkEngine {
   #reassemblyMs = 0;
   #stopped = false;
 
-  constructor(sys: Sys, config: EngineConfig, send: (message: FromEngine) => void, random: Random) {
+  /** `awakeUs`: how long the loop may poll before it sleeps. */
+  constructor(sys: Sys, config: EngineConfig, send: (message: FromEngine) => void, random: Random, awakeUs = 0) {
     this.config = config;
     this.#sys = sys;
     this.#send = send;
@@ -104,7 +105,7 @@ export class NetworkEngine {
     this.#questions = new UpstreamQuestions(send);
     const now = sys.monotonicMs();
     const own = mac(config.gatewayMac);
-    this.loop = new EventLoop(sys, openEpoll(sys), this.counters);
+    this.loop = new EventLoop(sys, openEpoll(sys), this.counters, awakeUs);
     this.capabilities = { peekOffset: peekOffsetWorks(sys), ping: pingSocketWorks(sys), ipv6: config.ipv6 !== null };
     this.#output = new IpOutput(sys.arena, { mtu: config.mtu, macHi: own.hi, macLo: own.lo }, this.counters);
     this.#reassembler = new Reassembler(sys.arena, this.counters);

@@ -5,6 +5,7 @@
  * eventfd says so, and `postMessage` leaves at once.
  */
 import { getRandomValues } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { toErrorData } from '../core/errors.ts';
 import * as C from '../sys/constants.ts';
@@ -13,6 +14,7 @@ import { accelerate } from '../wire/checksum.ts';
 import { newSumKernel } from '../wire/simd-sum.ts';
 import type { EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
 import { NetworkEngine } from './network-engine.ts';
+import { AWAKE_US } from './waiting.ts';
 
 /** What the engine thread is started with. */
 export interface EngineWorkerData {
@@ -42,7 +44,7 @@ try {
   const sys = openLibc({ arenaBytes: ARENA_BYTES });
   const { view, wasmMemory } = sys.arena;
   if (wasmMemory !== null) accelerate(view, newSumKernel(wasmMemory));
-  const engine = new NetworkEngine(sys, config, send, random);
+  const engine = new NetworkEngine(sys, config, send, random, availableParallelism() > 1 ? AWAKE_US : 0);
   const eventfd = sys.eventfd();
   const counter = sys.arena.alloc(8, 8);
   engine.loop.add(eventfd, C.EPOLLIN, {

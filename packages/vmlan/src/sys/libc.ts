@@ -198,6 +198,10 @@ class Libc implements Sys {
     return Math.floor(this.#monotonicOffset + performance.now());
   }
 
+  monotonicUs(): number {
+    return performance.now() * 1000;
+  }
+
   epochMs(): number {
     return Date.now();
   }

@@ -11,6 +11,8 @@ export interface Sys {
   readonly arena: Arena;
   /** Milliseconds of CLOCK_MONOTONIC, fraction dropped. */
   monotonicMs(): number;
+  /** Microseconds since some moment, for short intervals. */
+  monotonicUs(): number;
   /** Milliseconds since 1970 (for leases, which outlive the process). */
   epochMs(): number;
 

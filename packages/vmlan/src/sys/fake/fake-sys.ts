@@ -48,6 +48,10 @@ export class FakeSys implements Sys {
     return Math.floor(this.#kernel.now);
   }
 
+  monotonicUs(): number {
+    return this.#kernel.now * 1000;
+  }
+
   epochMs(): number {
     return this.#kernel.startEpochMs + Math.floor(this.#kernel.now) - this.#kernel.startMs;
   }
