@@ -25,8 +25,8 @@ const source = resolve(home, 'src');
 /** Who names a neighbour by where it is itself gets the answer it had as a file; what is joined lies one folder deep. */
 const OWN_PLACE: Plugin = {
   name: 'own place',
-  setup({ onLoad }) {
-    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+  setup(joining) {
+    joining.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const place = `new URL('../${relative(source, path).replace(/ts$/, 'js')}', import.meta.url).href`;
       const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', place);
       return { contents, loader: 'ts' };
