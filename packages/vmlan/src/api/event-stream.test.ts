@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict';
-import { createServer, request } from 'node:http';
+import { createServer, request as connect } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
-import type { EventView } from '../model/api.ts';
+import type { EventView, EventsQuery } from '../model/api.ts';
 import { MAX_WAITING_BYTES, lastEventId, streamEvents } from './event-stream.ts';
 import type { EventSource } from './handlers.ts';
 
 const listeners = new Set<(event: EventView) => void>();
+const remembered: EventView[] = [];
 const source: EventSource = {
-  subscribe: (listener) => {
+  subscribe: (listener, afterId) => {
+    if (afterId !== null) for (const each of remembered) if (each.id > afterId) listener(each);
     listeners.add(listener);
     return { [Symbol.dispose]: () => void listeners.delete(listener) };
   },
 };
-const server = createServer((_request, response) => streamEvents(response, source, null));
+const server = createServer((request, response) => streamEvents(response, source, queryOf(request), null));
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 after(() => server.close().closeAllConnections());
 
@@ -27,9 +29,12 @@ const event = (id: number, message = 'm'): EventView => ({
   message,
 });
 
-function open(): Promise<IncomingMessage> {
+const queryOf = ({ url = '/' }: IncomingMessage): EventsQuery =>
+  Object.fromEntries(new URL(url, 'http://vmlan').searchParams);
+
+function open(query = ''): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' }, resolve)
+    connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', path: `/?${query}` }, resolve)
       .on('error', reject)
       .end();
   });
@@ -47,6 +52,27 @@ test('an event is three lines and a blank one', async () => {
   }
   assert.match(seen, /event: warning\nid: 7\ndata: \{"id":7,.*\}\n\n$/);
   response.destroy();
+});
+
+test('what is remembered, without waiting for more', async () => {
+  remembered.push(event(1), { ...event(2), network: 'lab' }, { ...event(3), network: 'lab', guest: 'web' });
+  const table: [query: string, want: string[]][] = [
+    ['follow=false', []],
+    ['after=0&follow=false', ['1', '2', '3']],
+    ['after=2&follow=false', ['3']],
+    ['after=0&follow=false&network=lab', ['2', '3']],
+    ['after=0&follow=false&guest=web', ['3']],
+  ];
+  for (const [query, want] of table) {
+    let seen = '';
+    for await (const chunk of (await open(query)).setEncoding('utf8')) seen += String(chunk);
+    assert.deepEqual(
+      Array.from(seen.matchAll(/^id: (\d+)$/gm), ([, id]) => id),
+      want,
+      query,
+    );
+  }
+  assert.equal(listeners.size, 0);
 });
 
 test('a reader that leaves is forgotten, and so is one that does not read', async () => {

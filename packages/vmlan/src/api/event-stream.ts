@@ -4,29 +4,46 @@
  * Zone: control.  A reader that does not keep up is cut off rather than buffered for: it comes back with Last-Event-ID.
  */
 import type { ServerResponse } from 'node:http';
+import type { EventView, EventsQuery } from '../model/api.ts';
 import type { EventSource } from './handlers.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** Bytes that may wait for a slow reader. */
 export const MAX_WAITING_BYTES = 1_048_576;
 
-export function streamEvents(response: ServerResponse, source: EventSource, afterId: number | null): void {
+/** `lastId`: what a reader that comes back has seen last; it goes before what the query says. */
+export function streamEvents(
+  response: ServerResponse,
+  source: EventSource,
+  query: EventsQuery,
+  lastId: number | null,
+): void {
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     connection: 'keep-alive',
   });
   response.write(': vmlan events\n\n');
+  const afterId = lastId ?? (query.after === undefined ? null : Number(query.after));
   const subscription = source.subscribe((event) => {
+    if (!isWanted(event, query)) return;
     response.write(`event: ${event.type}\nid: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`);
     if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
   }, afterId);
+  if (query.follow === 'false') {
+    subscription[Symbol.dispose]();
+    response.end();
+    return;
+  }
   const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT_MS).unref();
   response.on('close', () => {
     clearInterval(heartbeat);
     subscription[Symbol.dispose]();
   });
 }
+
+const isWanted = (event: EventView, { network, guest }: EventsQuery): boolean =>
+  (network === undefined || event.network === network) && (guest === undefined || event.guest === guest);
 
 /** The id of a `Last-Event-ID` header; null when there is none that makes sense. */
 export function lastEventId(header: string | readonly string[] | undefined): number | null {

@@ -63,8 +63,9 @@ function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions)
       method,
       url,
       handler: (request, reply) => {
+        const query = checked(API_ROUTES.events.query, request.query, 'query');
         reply.hijack();
-        streamEvents(reply.raw, options.events, lastEventId(request.headers['last-event-id']));
+        streamEvents(reply.raw, options.events, query, lastEventId(request.headers['last-event-id']));
       },
     });
     return;
@@ -88,7 +89,7 @@ async function answer(
   return route.status === 204 ? reply.send() : reply.send(result);
 }
 
-function checked(schema: z.ZodType, value: unknown, place: string): unknown {
+function checked<Value>(schema: z.ZodType<Value>, value: unknown, place: string): Value {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;

@@ -39,6 +39,11 @@ const COMMANDS: readonly Entry[] = [
   { name: 'forward', summary: 'list, add and remove port forwards', load: () => import('./commands/forward.ts') },
   { name: 'dns', summary: 'list, add, remove and query DNS records', load: () => import('./commands/dns.ts') },
   {
+    name: 'events',
+    summary: 'show what has happened, and what happens',
+    load: () => import('./commands/events.ts'),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: () => import('./commands/completion.ts'),

@@ -56,6 +56,8 @@ describe('usage', () => {
     { line: 'show web network speed', code: 2, text: /no field "speed"/, hint: /mode, driver/ },
     { line: 'show web port speed', code: 2, text: /no field "speed"/, hint: /id, protocol/ },
     { line: 'show web ip more', code: 2, text: /no field "ip"/, hint: /network, port/ },
+    { line: 'events --since soon', code: 2, text: /must be a duration/, hint: /see: vmlan events --help/ },
+    { line: 'events --last few', code: 2, text: /must be a number of events/, hint: /see: vmlan events --help/ },
     { line: 'completion tcsh', code: 2, text: /Allowed choices are bash, zsh, fish/, hint: /see/ },
     { line: 'show none', code: 3, text: /there is no guest "none"/, hint: /see: vmlan list/ },
     { line: 'show web network ip --network dev', code: 3, text: /is not on network "dev"/, hint: /^$/ },

@@ -14,6 +14,8 @@ import { API_ROUTES } from '../model/api.ts';
 import type {
   AttachInput,
   AttachResult,
+  EventView,
+  EventsQuery,
   ForwardView,
   GuestView,
   LeaseView,
@@ -123,6 +125,8 @@ export class StubDaemon {
   records: RecordView[] = [];
   leases: LeaseView[] = [];
   warnings: string[] = [];
+  /** All that was and will be; a stream of them ends at once. */
+  events: EventView[] = [];
   /** The next request to this route fails. */
   failure: { route: RouteName; error: VmlanError } | null = null;
   readonly #server: Server;
@@ -153,12 +157,23 @@ export class StubDaemon {
       if (this.failure?.route === name) throw this.failure.error;
       if (request.method !== 'GET')
         this.changes.push(`${name} ${JSON.stringify(asked.params)} ${JSON.stringify(asked.body)}`);
+      if (name === 'events') return this.#stream(response, asked.query);
       const result = API_ROUTES[name].result.parse(this.#answer(name, asked));
       response.writeHead(API_ROUTES[name].status).end(result === null ? undefined : JSON.stringify(result));
       if (name === 'shutdown') this.#server.close();
     } catch (error) {
       this.#refuse(response, error);
     }
+  }
+
+  #stream(response: ServerResponse, { network, guest, after = '0' }: EventsQuery): void {
+    const wanted = this.events.filter(
+      (event) =>
+        event.id > Number(after) &&
+        (network === undefined || event.network === network) &&
+        (guest === undefined || event.guest === guest),
+    );
+    response.writeHead(200).end(wanted.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''));
   }
 
   #refuse(response: ServerResponse, error: unknown): void {

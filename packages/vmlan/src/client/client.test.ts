@@ -143,7 +143,7 @@ describe('events', () => {
     });
     const controller = new AbortController();
     const ids: number[] = [];
-    for await (const event of client.events(controller.signal)) {
+    for await (const event of client.events({}, controller.signal)) {
       ids.push(event.id);
       if (event.id === 2) controller.abort();
     }

@@ -8,7 +8,7 @@
  *     const guest = await client.call('getGuest', { params: { name: 'web' } });
  */
 import type { IncomingMessage } from 'node:http';
-import type { ApiRoutes, EventView, Nothing, Route, RouteName } from '../model/api.ts';
+import type { ApiRoutes, EventView, EventsQuery, Nothing, Route, RouteName } from '../model/api.ts';
 import { describeEndpoint } from './endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
 import { VmlanError, errorFromResponse, errorFromTransport } from './errors.ts';
@@ -60,13 +60,14 @@ export class Client {
     return (text === '' ? null : parseBody(text)) as ResultOf<K>;
   }
 
-  /** What happens from now on, until the signal aborts or the daemon ends. */
-  async *events(signal?: AbortSignal): AsyncGenerator<EventView, void, undefined> {
-    const response = await this.#send('events', {}, { signal, timeoutMs: 0 });
+  /** What happens, as the query wants it, until the signal aborts or the daemon ends. */
+  async *events(query: EventsQuery = {}, signal?: AbortSignal): AsyncGenerator<EventView, void, undefined> {
+    const response = await this.#send('events', { query: { ...query } }, { signal, timeoutMs: 0 });
     try {
       for await (const data of readEvents(response)) yield JSON.parse(data) as EventView;
     } catch (error) {
-      if (signal?.aborted !== true) throw error;
+      if (signal?.aborted === true) return;
+      throw isOurs(error) ? error : errorFromTransport(error as Error, describeEndpoint(this.endpoint));
     } finally {
       response.destroy();
     }
@@ -101,7 +102,8 @@ export class Client {
   }
 }
 
-const isOurs = (error: Error): boolean => error instanceof VmlanError || error.name === 'AbortError';
+const isOurs = (error: unknown): boolean =>
+  error instanceof VmlanError || (error instanceof Error && error.name === 'AbortError');
 
 function address(endpoint: Endpoint): { socketPath: string } | { host: string; port: number } {
   return endpoint.kind === 'unix' ? { socketPath: endpoint.path } : { host: endpoint.hostname, port: endpoint.port };

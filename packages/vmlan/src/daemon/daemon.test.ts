@@ -347,12 +347,26 @@ describe('the end', () => {
   });
 });
 
+test('events that are remembered come without waiting for more', async () => {
+  await using daemon = new TestDaemon(new FakeDriver());
+  await daemon.start();
+  await daemon.client.call('startNetwork', { params: { name: 'user-v2' } });
+  const seen: EventView[] = [];
+  const query = { network: 'user-v2', after: '0', follow: 'false' } as const;
+  for await (const event of daemon.client.events(query)) seen.push(event);
+  assert.deepEqual(
+    seen.map(({ type }) => type),
+    ['network-started'],
+  );
+  await assert.rejects(daemon.client.events({ after: 'yesterday' }).next(), /after: not the id of an event/);
+});
+
 const MARKER = 'the stream is open';
 
 /** Resolves once the stream of events is open; `take` gives the next ones. */
 async function openEvents(daemon: TestDaemon): Promise<{ take(count: number): Promise<readonly EventView[]> }> {
   const controller = new AbortController();
-  const stream = daemon.client.events(controller.signal);
+  const stream = daemon.client.events({}, controller.signal);
   const marking = setInterval(() => daemon.driver.emit('cut', { kind: 'warnings', warnings: [MARKER] }), 5);
   await stream.next();
   clearInterval(marking);

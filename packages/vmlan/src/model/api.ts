@@ -8,6 +8,7 @@ import * as z from 'zod';
 import {
   attachInputSchema,
   detachInputSchema,
+  eventsQuerySchema,
   forwardInputSchema,
   guestInputSchema,
   guestPatchSchema,
@@ -21,6 +22,7 @@ import {
 import type {
   AttachInput,
   DetachInput,
+  EventsQuery,
   ForwardInput,
   GuestInput,
   GuestPatch,
@@ -90,7 +92,7 @@ export interface ApiRoutes {
   readonly listRecords: Route<Nothing, NetworkQuery, Nothing, readonly RecordView[]>;
   readonly createRecord: Route<Nothing, Nothing, RecordInput, RecordView>;
   readonly deleteRecord: Route<IdParams, Nothing, Nothing, null>;
-  readonly events: Route<Nothing, Nothing, Nothing, EventView>;
+  readonly events: Route<Nothing, EventsQuery, Nothing, EventView>;
 }
 
 export type RouteName = keyof ApiRoutes;
@@ -272,6 +274,7 @@ export const API_ROUTES: ApiRoutes = {
     summary: 'What happens, as server-sent events',
     status: 200,
     ...none,
+    query: eventsQuerySchema,
     result: eventViewSchema,
   },
 };

@@ -195,5 +195,25 @@ export const networkQuerySchema: z.ZodType<NetworkQuery, NetworkQuery> = z.stric
   network: z.string().max(128).optional(),
 });
 
+/** What of the events is wanted; everything that happens from now on without it. */
+export interface EventsQuery {
+  readonly network?: string | undefined;
+  readonly guest?: string | undefined;
+  /** First the events behind this id that are still known; `0`: all of them. */
+  readonly after?: string | undefined;
+  /** `false`: ends with what is known now. */
+  readonly follow?: 'true' | 'false' | undefined;
+}
+
+export const eventsQuerySchema: z.ZodType<EventsQuery, EventsQuery> = z.strictObject({
+  network: z.string().max(128).optional(),
+  guest: z.string().max(128).optional(),
+  after: z
+    .string()
+    .regex(/^\d{1,15}$/, 'not the id of an event')
+    .optional(),
+  follow: z.enum(['true', 'false']).optional(),
+});
+
 export type Nothing = Readonly<Record<string, never>>;
 export const nothingSchema: z.ZodType<Nothing, Nothing> = z.strictObject({});

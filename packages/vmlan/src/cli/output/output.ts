@@ -41,6 +41,14 @@ export class Output {
     this.write(await this.#render(document, views));
   }
 
+  /** One of a stream of documents: JSON on a line of its own, YAML behind `---`. */
+  async add(document: unknown, views: Views): Promise<void> {
+    const { format, quiet } = this.#options;
+    if (!quiet && format === 'json') return this.write(`${JSON.stringify(document)}\n`);
+    const text = await this.#render(document, views);
+    this.write(!quiet && format === 'yaml' ? `---\n${text}` : text);
+  }
+
   /** Text for stdout as it is. */
   write(text: string): void {
     this.#io.stdout.write(text);

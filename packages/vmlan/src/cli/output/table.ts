@@ -41,6 +41,10 @@ export function formatDetails(entries: readonly (readonly [name: string, value: 
   return `${lines.join('\n')}\n`;
 }
 
+/** Text that is printable already. */
+export const painted = (text: string, colour: Colour | null): string =>
+  colour === null ? text : `\u001B[${SGR[colour]}m${text}\u001B[0m`;
+
 function cellText(value: string | number | null): string {
   if (value === null || value === '') return EMPTY;
   return printable(String(value));
@@ -56,7 +60,7 @@ function formatLine<Row>(
   const padded = cells.map((cell, index) => {
     const space = ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell)));
     const colour = colourOf(index);
-    const text = colour === null ? cell : `\u001B[${SGR[colour]}m${cell}\u001B[0m`;
+    const text = painted(cell, colour);
     if (columns[index]?.align === 'right') return space + text;
     return index === last ? text : text + space;
   });
