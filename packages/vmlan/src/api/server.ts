@@ -1,5 +1,5 @@
 /**
- * The HTTP server: every route of model/api.ts, validated by its schemas, on the owner's unix socket.
+ * The HTTP server: every route of model/api.ts, validated by its schemas, and `/metrics`, on the owner's unix socket.
  *
  * Zone: control.  The socket is made with mode 0600, never wider even for a moment.  Requests are small and bounded;
  * unknown keys are refused.
@@ -13,6 +13,7 @@ import { API_ROUTES } from '../model/api.ts';
 import type { Route, RouteName } from '../model/api.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
 import type { ApiHandlers, ApiRequest, EventSource } from './handlers.ts';
+import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 
 export const MAX_BODY_BYTES = 65_536;
@@ -42,6 +43,10 @@ export function buildServer(options: ApiOptions): FastifyInstance {
     sendProblem(reply, new VmlanError('not-found', `no route ${request.method} ${path}`), options.logger);
   });
   for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute(server, name, options);
+  server.get('/metrics', async (_request, reply) => {
+    const status = await options.handlers.status({ params: {}, query: {}, body: {} });
+    return reply.type(METRICS_TYPE).send(renderMetrics(status, process.memoryUsage.rss()));
+  });
   return server;
 }
 

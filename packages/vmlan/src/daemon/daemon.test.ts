@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { get } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -345,6 +348,18 @@ describe('the end', () => {
     await running.ended;
     assert.deepEqual(await daemon.driver.list(), ['user-v2']);
   });
+});
+
+test('/metrics tells of the networks, as text', async () => {
+  await using daemon = await TestDaemon.start();
+  await daemon.client.call('startNetwork', { params: { name: 'user-v2' } });
+  const asked = get({ socketPath: daemon.paths.socket, path: '/metrics' });
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
+  assert.equal(response.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+  assert.match(text, /^vmlan_network_running\{network="user-v2"\} 1$/m);
+  assert.match(text, /^process_resident_memory_bytes \d+$/m);
 });
 
 test('events that are remembered come without waiting for more', async () => {
