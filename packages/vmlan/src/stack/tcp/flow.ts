@@ -40,6 +40,7 @@ export const SHORT_IS_ALL: number = 1 << 20; // a peek that gets less than it as
 export const ACK_NOW: number = 1 << 21; // the acknowledgement that is due must not wait for company
 export const ACK_LATER: number = 1 << 22; // on the list of those that wait
 export const WINDOW_MARKED: number = 1 << 23; // markFromGuest is an edge that the guest has not reached yet
+export const DOUBTED: number = 1 << 25; // its guest came back on another link and has not spoken here since
 export const BULK: number = 1 << 24; // the last peek got more than a short answer
 export const FIN_NOTED: number = 1 << 15; // a FIN was seen at finFromGuest, maybe ahead of missing bytes
 export const TIMED_OUT: number = 1 << 14; // the recovery began with a time-out: all that is not acknowledged is lost

@@ -43,6 +43,11 @@ export const PROBE_MAX = 30_000;
 export const KEEP_ALIVE_IDLE = 7_200_000;
 export const KEEP_ALIVE_INTERVAL = 75_000;
 export const KEEP_ALIVE_TRIES = 9;
+/**
+ * A guest that came back on another link may have been started anew: what it had open is asked after a second, then after
+ * two, four … up to the interval above, as often as a silent one. One that knows nothing of it answers with a reset.
+ */
+export const RETURN_PROBE = 1_000;
 /** How long we answer for a conversation that we closed first. The link is local: segments do not linger for minutes. */
 export const TIME_WAIT_MS = 10_000;
 /** Conversations held in TIME_WAIT; beyond, the oldest is forgotten early (as Linux, tcp_max_tw_buckets). */

@@ -1,13 +1,13 @@
 /**
  * What happens when a flow's timer is due: SYN, data and FIN again (RFC 6298), zero-window probes (RFC 9293 §3.8.6.1),
- * keep-alive (RFC 1122 §4.2.3.6), the end of TIME_WAIT.
+ * keep-alive (RFC 1122 §4.2.3.6), what a guest that came back still knows of (RFC 9293 §3.5.1), the end of TIME_WAIT.
  *
  * Zone: packet.  One timer a flow: `timerAtMs` says what is due, 0 that only silence is watched.  The wheel may fire
  * early, because a deadline that moves later is not moved in the wheel: then it is set again.
  */
 import { type Counters, counter } from '../../core/counters.ts';
 import * as tcp from '../../wire/tcp.ts';
-import { CLOSED, ESTABLISHED, PROBING, SYN_RECEIVED, SYN_SENT, TIME_WAIT, type TcpFlow } from './flow.ts';
+import { CLOSED, DOUBTED, ESTABLISHED, PROBING, SYN_RECEIVED, SYN_SENT, TIME_WAIT, type TcpFlow } from './flow.ts';
 import type { TcpFlows } from './flows.ts';
 import {
   KEEP_ALIVE_IDLE,
@@ -16,12 +16,15 @@ import {
   MAX_RETRIES,
   MAX_SYN_RETRIES,
   PROBE_MAX,
+  RETURN_PROBE,
   RTO_MAX,
 } from './limits.ts';
 import type { TcpSegments } from './segments.ts';
 import type { TcpSender } from './sender.ts';
 
 const TIMED_OUT_FLOWS = counter('tcp_flows_timed_out');
+/** Milliseconds over which questions to many conversations are spread. */
+const SPREAD_MASK = 1023;
 const SILENCE_LIMIT = KEEP_ALIVE_IDLE + KEEP_ALIVE_TRIES * KEEP_ALIVE_INTERVAL;
 
 /** How a timer ends a flow. */
@@ -86,6 +89,22 @@ export class TcpTimers {
     this.#flows.schedule(flow, nowMs + wait);
   }
 
+  /** The guest came back on another link. What is under way finds out by itself; what is idle has to be asked. */
+  onReturned(flow: TcpFlow, nowMs: number): void {
+    if (flow.state !== ESTABLISHED || flow.timerAtMs !== 0) return;
+    flow.bits |= DOUBTED;
+    flow.retries = 0;
+    this.#flows.schedule(flow, nowMs + RETURN_PROBE + (flow.id & SPREAD_MASK)); // not all in one turn
+  }
+
+  /** The guest has spoken. */
+  onHeard(flow: TcpFlow, nowMs: number): void {
+    flow.lastHeardMs = nowMs;
+    if (!flow.has(DOUBTED)) return;
+    flow.bits &= ~DOUBTED;
+    if (flow.timerAtMs === 0) flow.retries = 0;
+  }
+
   #onEstablishedTimer(flow: TcpFlow, nowMs: number): void {
     if (isStuck(flow)) return this.#onStuck(flow, nowMs);
     if (flow.has(PROBING)) return this.#onProbe(flow, nowMs);
@@ -126,10 +145,18 @@ export class TcpTimers {
   /** Silence is the only evidence that a guest is gone. */
   #onIdle(flow: TcpFlow, nowMs: number): void {
     if (flow.state !== ESTABLISHED) return;
+    if (flow.has(DOUBTED)) return this.#onDoubted(flow, nowMs);
     const silent = nowMs - flow.lastHeardMs;
     if (silent >= SILENCE_LIMIT) return this.#giveUp(flow);
     if (silent >= KEEP_ALIVE_IDLE) this.#sender.probe(flow);
     this.watchSilence(flow, nowMs);
+  }
+
+  #onDoubted(flow: TcpFlow, nowMs: number): void {
+    if (flow.retries >= KEEP_ALIVE_TRIES) return this.#giveUp(flow);
+    flow.retries++;
+    this.#sender.probe(flow);
+    this.#flows.schedule(flow, nowMs + Math.min(RETURN_PROBE * 2 ** flow.retries, KEEP_ALIVE_INTERVAL));
   }
 
   #giveUp(flow: TcpFlow): void {

@@ -266,7 +266,7 @@ export class TcpTranslator {
     if ((flags & (tcp.RST | tcp.SYN)) !== 0) return this.#onResetOrSyn(flow, seq, flags, nowMs);
     if (!acceptable(flow, seq, len + (flags & tcp.FIN)) && !this.#onOutside(flow, seq, len, flags)) return;
     if ((flags & tcp.ACK) === 0) return;
-    flow.lastHeardMs = nowMs;
+    this.#timers.onHeard(flow, nowMs);
     if (!this.#acksFromGuest.take(flow, l4, len, nowMs)) return;
     if (len > 0) this.#receiver.onData(flow, seq, l4 + header, len);
     if (flow.state !== ESTABLISHED) return; // the host's socket failed
@@ -415,6 +415,7 @@ export class TcpTranslator {
     for (const flow of this.#flows.records) {
       if (flow.state === CLOSED || flow.port !== from) continue;
       this.#flows.move(flow, to);
+      this.#timers.onReturned(flow, this.#now);
     }
   }
 

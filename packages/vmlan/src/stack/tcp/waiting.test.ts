@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TRIES, PROBE_MAX } from './limits.ts';
-import { type Heard, ack, data, established, fin, rstAck } from './transcript.fixture.ts';
+import { type Heard, ack, data, established, fin, rst, rstAck } from './transcript.fixture.ts';
 
 const TICK_MS = 16;
 const HOUR_MS = 3_600_000;
@@ -146,4 +146,69 @@ test('the loop may sleep while nothing is due', () => {
   const made = established();
   assert.ok(made.translator.pollAt() - made.nowMs > 1000, 'a turn of the wheel at most, but not now');
   assert.equal(made.translator.busy, false);
+});
+
+describe('a guest that came back on another link', () => {
+  const moved = (): ReturnType<typeof established> => {
+    const made = established();
+    const old = made.guest.port;
+    made.guest.port = { ...old, id: 2 };
+    made.translator.movePort(old, made.guest.port);
+    return made;
+  };
+
+  test('is asked whether it still knows the conversation, and goes on', () => {
+    const made = moved();
+    made.passes(2100);
+    made.guest.receives(ack({ seq: 0 }));
+    made.guest.sends(ack());
+    made.passes(HOUR_MS);
+    made.guest.receivesNothing();
+    made.host.writes('still here');
+    made.guest.receives(data('still here'));
+  });
+
+  test('and was started anew resets it: the host hears at once', () => {
+    const made = moved();
+    made.passes(2100);
+    made.guest.receives(ack({ seq: 0 }));
+    made.guest.sends(rst());
+    assert.equal(made.host.socket.closed, 'reset');
+    assert.equal(made.translator.size, 0);
+  });
+
+  test('and speaks by itself is not asked', () => {
+    const made = moved();
+    made.guest.sends(data('hello'));
+    made.passes(10);
+    made.guest.inbox.length = 0;
+    made.passes(HOUR_MS);
+    made.guest.receivesNothing();
+  });
+
+  test('and is silent is given up after some minutes', () => {
+    const made = moved();
+    const start = made.nowMs;
+    made.passes(HOUR_MS);
+    assert.equal(made.guest.inbox.pop()!.flags, rstAck().flags);
+    const waits = waitsOf(made.guest.inbox, start);
+    assertWaits(waits.slice(1), [2000, 4000, 8000, 16_000, 32_000, 64_000, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL]);
+    assert.ok(waits[0]! >= 1000 && waits[0]! <= 2100);
+    assert.equal(made.host.socket.closed, 'reset');
+    assert.equal(made.translator.size, 0);
+  });
+
+  test('and owes an acknowledgement is not asked twice: the retransmission asks', () => {
+    const made = established();
+    made.host.writes('under way');
+    made.guest.receives(data('under way'));
+    const old = made.guest.port;
+    made.guest.port = { ...old, id: 2 };
+    made.translator.movePort(old, made.guest.port);
+    made.passes(900);
+    for (const heard of made.guest.inbox.splice(0)) assert.equal(heard.data.length, 9);
+    made.guest.sends(ack({ ack: 10 }));
+    made.passes(HOUR_MS);
+    made.guest.receivesNothing();
+  });
 });
