@@ -10,8 +10,8 @@ import type { EventSource } from './handlers.ts';
 const listeners = new Set<(event: EventView) => void>();
 const remembered: EventView[] = [];
 const source: EventSource = {
-  subscribe: (listener, afterId) => {
-    if (afterId !== null) for (const each of remembered) if (each.id > afterId) listener(each);
+  after: (id) => remembered.filter((each) => each.id > id),
+  subscribe: (listener) => {
     listeners.add(listener);
     return { [Symbol.dispose]: () => void listeners.delete(listener) };
   },

@@ -11,30 +11,31 @@ const HEARTBEAT_MS = 15_000;
 /** Bytes that may wait for a slow reader. */
 export const MAX_WAITING_BYTES = 1_048_576;
 
-/** `lastId`: what a reader that comes back has seen last; it goes before what the query says. */
+/**
+ * `lastId`: what a reader that comes back has seen last; it goes before what the query says.  Throws what
+ * `source.subscribe` throws, and then nothing has been written yet.
+ */
 export function streamEvents(
   response: ServerResponse,
   source: EventSource,
   query: EventsQuery,
   lastId: number | null,
 ): void {
+  const send = (event: EventView): void => {
+    if (!isWanted(event, query)) return;
+    response.write(`event: ${event.type}\nid: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`);
+    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+  };
+  const afterId = lastId ?? (query.after === undefined ? null : Number(query.after));
+  const subscription = query.follow === 'false' ? null : source.subscribe(send);
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     connection: 'keep-alive',
   });
   response.write(': vmlan events\n\n');
-  const afterId = lastId ?? (query.after === undefined ? null : Number(query.after));
-  const subscription = source.subscribe((event) => {
-    if (!isWanted(event, query)) return;
-    response.write(`event: ${event.type}\nid: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`);
-    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
-  }, afterId);
-  if (query.follow === 'false') {
-    subscription[Symbol.dispose]();
-    response.end();
-    return;
-  }
+  if (afterId !== null) source.after(afterId).forEach(send);
+  if (subscription === null) return void response.end();
   const heartbeat = setInterval(() => response.write(':\n\n'), HEARTBEAT_MS).unref();
   response.on('close', () => {
     clearInterval(heartbeat);

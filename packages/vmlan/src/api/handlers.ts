@@ -19,6 +19,8 @@ type HandlerOf<R> =
 export type ApiHandlers = { readonly [Name in Exclude<RouteName, 'events'>]: HandlerOf<ApiRoutes[Name]> };
 
 export interface EventSource {
-  /** Calls back for each event from now on, and first for those after `afterId` that are still known. */
-  subscribe(listener: (event: EventView) => void, afterId: number | null): Disposable;
+  /** Those with a later id that are still known, the oldest first. */
+  after(id: number): readonly EventView[];
+  /** Calls back for each event from now on.  Throws VmlanError `exhausted` when as many listen as may. */
+  subscribe(listener: (event: EventView) => void): Disposable;
 }

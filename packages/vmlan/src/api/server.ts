@@ -69,8 +69,8 @@ function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions)
       url,
       handler: (request, reply) => {
         const query = checked(API_ROUTES.events.query, request.query, 'query');
-        reply.hijack();
         streamEvents(reply.raw, options.events, query, lastEventId(request.headers['last-event-id']));
+        reply.hijack();
       },
     });
     return;

@@ -4,6 +4,7 @@
  * Zone: control.  Ids start at the daemon's start time in ms, so that an id of an earlier daemon is always older.
  */
 import type { EventSource } from '../api/handlers.ts';
+import { VmlanError } from '../core/errors.ts';
 import type { EventType, EventView } from '../model/api.ts';
 
 /** Events that a returning reader still finds. */
@@ -39,10 +40,16 @@ export class EventHub implements EventSource {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** The reader that listens longest gives way when there are too many. */
-  subscribe(listener: (event: EventView) => void, afterId: number | null): Disposable {
-    if (this.#listeners.size >= MAX_EVENT_READERS) this.#listeners.delete(this.#listeners.values().next().value!);
-    if (afterId !== null) for (const event of this.#remembered) if (event.id > afterId) listener(event);
+  after(id: number): readonly EventView[] {
+    return this.#remembered.filter((event) => event.id > id);
+  }
+
+  subscribe(listener: (event: EventView) => void): Disposable {
+    if (this.#listeners.size >= MAX_EVENT_READERS) {
+      throw new VmlanError('exhausted', `${MAX_EVENT_READERS} readers follow the events already`, {
+        hint: 'end one of them, for example a "vmlan events --follow" that nobody reads',
+      });
+    }
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
