@@ -14,20 +14,22 @@ import { join, relative, resolve } from 'node:path';
 
 /** What is started by its path. */
 const PROGRAMS = ['cli/main', 'daemon/main', 'daemon/network-main', 'drivers/userspace/netns-tap', 'engine/worker'];
-/** Dependencies written for CommonJS call it. */
-const REQUIRE =
-  "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);";
+/** Before each file: what dependencies written for CommonJS call, and the folder of all files. */
+const BANNER = [
+  "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);",
+  "const $dist = import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + '/dist/'.length);",
+].join('\n');
 
 const [home, output] = process.argv.slice(2);
 if (home === undefined || output === undefined) throw new Error('usage: build.ts PACKAGE OUTPUT');
 const source = resolve(home, 'src');
 
-/** Who names a neighbour by where it is itself gets the answer it had as a file; what is joined lies one folder deep. */
+/** Who names a neighbour by where it is itself gets the answer it would have as a file of its own. */
 const OWN_PLACE: Plugin = {
   name: 'own place',
   setup(joining) {
     joining.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      const place = `new URL('../${relative(source, path).replace(/ts$/, 'js')}', import.meta.url).href`;
+      const place = `($dist + '${relative(source, path).replace(/ts$/, 'js')}')`;
       const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', place);
       return { contents, loader: 'ts' };
     });
@@ -47,7 +49,7 @@ await build({
   bundle: true,
   splitting: true,
   external: ['koffi'], // native
-  banner: { js: REQUIRE },
+  banner: { js: BANNER },
   plugins: [OWN_PLACE],
   sourcemap: 'linked',
   sourcesContent: false,
