@@ -46,7 +46,7 @@ export class EventLoop implements Poller {
     this.#sys = sys;
     this.#counters = counters;
     this.#epoll = epoll;
-    this.#waiting = new Waiting(sys, epoll, EVENTS_PER_TURN, awakeUs);
+    this.#waiting = new Waiting(sys, counters, epoll, EVENTS_PER_TURN, awakeUs);
     this.now = sys.monotonicMs();
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Counters } from '../core/counters.ts';
 import { FakeKernel } from '../sys/fake/kernel.ts';
 import type { Sys } from '../sys/sys.ts';
 import { AWAKE_US, SHORT_US, Waiting } from './waiting.ts';
@@ -13,6 +14,7 @@ class EpollBench {
   nowUs = 5_000;
   readonly #events: { atUs: number; count: number }[] = [];
   readonly timeouts: number[] = [];
+  readonly counters = new Counters();
   readonly sys: Sys = Object.assign(Object.create(new FakeKernel().sys) as Sys, {
     monotonicUs: () => this.nowUs,
     epollWait: (epoll: number, maxEvents: number, timeoutMs: number) => this.#epollWait(epoll, maxEvents, timeoutMs),
@@ -43,7 +45,7 @@ class EpollBench {
 }
 
 const newWaiting = (bench: EpollBench, awakeUs = AWAKE_US): Waiting =>
-  new Waiting(bench.sys, EPOLL, MAX_EVENTS, awakeUs);
+  new Waiting(bench.sys, bench.counters, EPOLL, MAX_EVENTS, awakeUs);
 
 describe('waiting', () => {
   test('sleeps at first, and polls after a short wait', () => {
@@ -52,22 +54,20 @@ describe('waiting', () => {
     assert.deepEqual(bench.wait(waiting, SHORT_US - 1), { n: 1, polls: 0, sleeps: 1 });
     assert.deepEqual(bench.wait(waiting, 20), { n: 1, polls: 20, sleeps: 0 });
     assert.deepEqual(bench.wait(waiting, 30), { n: 1, polls: 30, sleeps: 0 });
+    assert.equal(bench.counters.get('loop_turns_awake'), 2);
   });
 
-  test('falls asleep when nothing comes in time, and stays so after a long wait', () => {
-    const bench = new EpollBench();
-    const waiting = newWaiting(bench);
-    bench.wait(waiting, 10);
-    assert.deepEqual(bench.wait(waiting, SHORT_US), { n: 1, polls: AWAKE_US / POLL_US, sleeps: 1 });
-    assert.deepEqual(bench.wait(waiting, 10), { n: 1, polls: 0, sleeps: 1 });
-  });
-
-  test('goes on polling after a nap', () => {
-    const bench = new EpollBench();
-    const waiting = newWaiting(bench);
-    bench.wait(waiting, 10);
-    assert.deepEqual(bench.wait(waiting, SHORT_US - 1), { n: 1, polls: AWAKE_US / POLL_US, sleeps: 1 });
-    assert.deepEqual(bench.wait(waiting, 10), { n: 1, polls: 10, sleeps: 0 });
+  test('falls asleep when nothing comes in time; goes on polling after a nap, not after a long wait', () => {
+    for (const [us, next] of [
+      [SHORT_US, { n: 1, polls: 0, sleeps: 1 }],
+      [SHORT_US - 1, { n: 1, polls: 10, sleeps: 0 }],
+    ] as const) {
+      const bench = new EpollBench();
+      const waiting = newWaiting(bench);
+      bench.wait(waiting, 10);
+      assert.deepEqual(bench.wait(waiting, us), { n: 1, polls: AWAKE_US / POLL_US, sleeps: 1 });
+      assert.deepEqual(bench.wait(waiting, 10), next);
+    }
   });
 
   test('sleeps after several events at once', () => {

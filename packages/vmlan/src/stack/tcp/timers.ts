@@ -23,6 +23,7 @@ import type { TcpSegments } from './segments.ts';
 import type { TcpSender } from './sender.ts';
 
 const TIMED_OUT_FLOWS = counter('tcp_flows_timed_out');
+const RETURN_PROBES = counter('tcp_return_probes');
 /** Milliseconds over which questions to many conversations are spread. */
 const SPREAD_MASK = 1023;
 const SILENCE_LIMIT = KEEP_ALIVE_IDLE + KEEP_ALIVE_TRIES * KEEP_ALIVE_INTERVAL;
@@ -155,6 +156,7 @@ export class TcpTimers {
   #onDoubted(flow: TcpFlow, nowMs: number): void {
     if (flow.retries >= KEEP_ALIVE_TRIES) return this.#giveUp(flow);
     flow.retries++;
+    this.#counters.count(RETURN_PROBES);
     this.#sender.probe(flow);
     this.#flows.schedule(flow, nowMs + Math.min(RETURN_PROBE * 2 ** flow.retries, KEEP_ALIVE_INTERVAL));
   }

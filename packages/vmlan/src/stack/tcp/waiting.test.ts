@@ -194,6 +194,7 @@ describe('a guest that came back on another link', () => {
     const waits = waitsOf(made.guest.inbox, start);
     assertWaits(waits.slice(1), [2000, 4000, 8000, 16_000, 32_000, 64_000, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL]);
     assert.ok(waits[0]! >= 1000 && waits[0]! <= 2100);
+    assert.equal(made.counters.get('tcp_return_probes'), 9);
     assert.equal(made.host.socket.closed, 'reset');
     assert.equal(made.translator.size, 0);
   });
