@@ -16,7 +16,7 @@ import { guestImage, type GuestImage } from './guest-image.ts';
 
 export const QEMU = 'qemu-system-x86_64';
 const DEFAULT_MEMORY_MIB = 128; // 64 MiB panics, 96 MiB boots
-const BOOT_TIMEOUT_MS = 60_000;
+const BOOT_TIMEOUT_MS = 120_000;
 const KILL_AFTER_MS = 3000;
 const ENDING_MS = 1000;
 
