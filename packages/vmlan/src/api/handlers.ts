@@ -1,9 +1,10 @@
 /**
- * What the API needs from whoever runs the networks: one function per route, and a stream of events.
+ * What the API needs from whoever runs the networks: one function per route, the versions of what has an entity tag,
+ * and a stream of events.
  *
  * Zone: control.
  */
-import type { ApiRoutes, EventView, Route, RouteName } from '../model/api.ts';
+import type { ApiRoutes, EventView, ResourceKind, Route, RouteName } from '../model/api.ts';
 
 export interface ApiRequest<Params, Query, Body> {
   readonly params: Params;
@@ -17,6 +18,12 @@ type HandlerOf<R> =
     : never;
 
 export type ApiHandlers = { readonly [Name in Exclude<RouteName, 'events'>]: HandlerOf<ApiRoutes[Name]> };
+
+/**
+ * All that is configured or registered about a thing with this name or id, and nothing that changes by itself.  Throws
+ * VmlanError `not-found`.
+ */
+export type VersionSource = Readonly<Record<ResourceKind, (key: string) => unknown>>;
 
 export interface EventSource {
   /** Those with a later id that are still known, the oldest first. */

@@ -12,9 +12,10 @@ import type { Logger } from '../core/logger.ts';
 import { API_ROUTES } from '../model/api.ts';
 import type { Route, RouteName } from '../model/api.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
-import type { ApiHandlers, ApiRequest, EventSource } from './handlers.ts';
+import type { ApiHandlers, ApiRequest, EventSource, VersionSource } from './handlers.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { Resources } from './resources.ts';
 
 export const MAX_BODY_BYTES = 65_536;
 const MAX_PARAM_CHARS = 128;
@@ -26,6 +27,7 @@ type AnyHandler = (request: ApiRequest<unknown, unknown, unknown>) => unknown;
 
 export interface ApiOptions {
   readonly handlers: ApiHandlers;
+  readonly versions: VersionSource;
   readonly events: EventSource;
   readonly logger: Logger;
 }
@@ -42,7 +44,8 @@ export function buildServer(options: ApiOptions): FastifyInstance {
     const path = request.url.split('?')[0]!;
     sendProblem(reply, new VmlanError('not-found', `no route ${request.method} ${path}`), options.logger);
   });
-  for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute(server, name, options);
+  const resources = new Resources(options.versions);
+  for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute(server, name, options, resources);
   server.get('/metrics', async (_request, reply) => {
     const status = await options.handlers.status({ params: {}, query: {}, body: {} });
     return reply.type(METRICS_TYPE).send(renderMetrics(status, process.memoryUsage.rss()));
@@ -61,12 +64,13 @@ export async function listenAt(server: FastifyInstance, path: string): Promise<v
   }
 }
 
-function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions): void {
+function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions, resources: Resources): void {
   const { method, path: url } = API_ROUTES[name];
   if (name === 'events') {
     server.route({
       method,
       url,
+      exposeHeadRoute: false,
       handler: (request, reply) => {
         const query = checked(API_ROUTES.events.query, request.query, 'query');
         streamEvents(reply.raw, options.events, query, lastEventId(request.headers['last-event-id']));
@@ -76,22 +80,26 @@ function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions)
     return;
   }
   const handler = options.handlers[name] as unknown as AnyHandler;
-  server.route({ method, url, handler: (request, reply) => answer(API_ROUTES[name], handler, request, reply) });
+  const route: AnyRoute = API_ROUTES[name];
+  const { resource } = route;
+  server.route({
+    method,
+    url,
+    handler: async (request, reply) => {
+      const act = (): Promise<unknown> => answer(route, handler, request);
+      void reply.status(route.status);
+      const result = await (resource === undefined ? act() : resources.answer(resource, request, reply, act));
+      return reply.send(route.status === 204 ? undefined : result);
+    },
+  });
 }
 
-async function answer(
-  route: AnyRoute,
-  handler: AnyHandler,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<unknown> {
-  const result = await handler({
+async function answer(route: AnyRoute, handler: AnyHandler, request: FastifyRequest): Promise<unknown> {
+  return handler({
     params: checked(route.params, request.params, 'path'),
     query: checked(route.query, request.query, 'query'),
     body: checked(route.body, request.body ?? {}, 'body'),
   });
-  void reply.status(route.status);
-  return route.status === 204 ? reply.send() : reply.send(result);
 }
 
 function checked<Value>(schema: z.ZodType<Value>, value: unknown, place: string): Value {

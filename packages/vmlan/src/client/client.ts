@@ -34,6 +34,15 @@ export type ResultOf<K extends RouteName> =
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
+  /** The entity tag of what is to be changed: when it is another meanwhile, the call fails as `precondition-failed`. */
+  readonly ifMatch?: string | undefined;
+}
+
+/** A document and its version, to change it with `ifMatch`. */
+export interface Tagged<Result> {
+  readonly result: Result;
+  /** null: what the route answers has none. */
+  readonly etag: string | null;
 }
 
 interface AnyRequest {
@@ -55,9 +64,23 @@ export class Client {
       ? [input?: RequestOf<K>, options?: CallOptions]
       : [input: RequestOf<K>, options?: CallOptions]
   ): Promise<ResultOf<K>> {
-    const response = await this.#send(name, (input ?? {}) as AnyRequest, options ?? {});
+    return (await this.#call(name, input, options)).result as ResultOf<K>;
+  }
+
+  /** As `call`, with the version of what it answers. */
+  async callTagged<K extends RouteName>(
+    name: K,
+    ...[input, options]: object extends RequestOf<K>
+      ? [input?: RequestOf<K>, options?: CallOptions]
+      : [input: RequestOf<K>, options?: CallOptions]
+  ): Promise<Tagged<ResultOf<K>>> {
+    return (await this.#call(name, input, options)) as Tagged<ResultOf<K>>;
+  }
+
+  async #call(name: RouteName, input: object = {}, options: CallOptions = {}): Promise<Tagged<unknown>> {
+    const response = await this.#send(name, input, options);
     const text = await readText(response);
-    return (text === '' ? null : parseBody(text)) as ResultOf<K>;
+    return { result: text === '' ? null : parseBody(text), etag: response.headers.etag ?? null };
   }
 
   /** What happens, as the query wants it, until the signal aborts or the daemon ends. */
@@ -85,8 +108,12 @@ export class Client {
         agent: false,
         method,
         path,
-        headers:
-          body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        headers: {
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+          ...(options.ifMatch === undefined ? {} : { 'if-match': options.ifMatch }),
+        },
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
       outgoing.once('response', resolve);

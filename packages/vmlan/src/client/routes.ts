@@ -23,9 +23,11 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   detachGuest: 'POST /v1/guests/:name/detach',
   listForwards: 'GET /v1/forwards',
   createForward: 'POST /v1/forwards',
+  getForward: 'GET /v1/forwards/:id',
   deleteForward: 'DELETE /v1/forwards/:id',
   listRecords: 'GET /v1/records',
   createRecord: 'POST /v1/records',
+  getRecord: 'GET /v1/records/:id',
   deleteRecord: 'DELETE /v1/records/:id',
   events: 'GET /v1/events',
 };

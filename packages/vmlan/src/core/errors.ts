@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'conflict'
   | 'address-in-use'
   | 'already-running'
+  | 'precondition-failed'
   | 'not-permitted'
   | 'unsupported'
   | 'exhausted'
@@ -38,6 +39,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
   conflict: { status: 409, exitCode: 4, title: 'Conflict' },
   'address-in-use': { status: 409, exitCode: 4, title: 'Address in use' },
   'already-running': { status: 409, exitCode: 4, title: 'Already running' },
+  'precondition-failed': { status: 412, exitCode: 4, title: 'Changed meanwhile' },
   'not-permitted': { status: 403, exitCode: 5, title: 'Not permitted' },
   unsupported: { status: 422, exitCode: 1, title: 'Not supported' },
   exhausted: { status: 507, exitCode: 1, title: 'Limit reached' },

@@ -68,7 +68,7 @@ export class Daemon {
     await Promise.race([begun.catch(() => undefined), delay(HEAD_START_MS)]);
     const { buildServer, listenAt } = await import('../api/server.ts');
     const server = buildServer({
-      handlers: makeHandlers({
+      ...makeHandlers({
         context,
         networks,
         shutdown: (stopNetworks) => setImmediate(() => void daemon.stop(stopNetworks)),

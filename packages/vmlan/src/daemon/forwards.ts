@@ -14,7 +14,7 @@ import type { Context } from './context.ts';
 import { forwardId, forwardsOf, recordId } from './desired.ts';
 import type { NamedForward } from './desired.ts';
 import type { Networks } from './networks.ts';
-import { Serial } from './serial.ts';
+import { Serial } from '../core/serial.ts';
 import type { StoredForward, StoredRecord } from './store.ts';
 
 const QUEUE = 'all';
@@ -31,6 +31,15 @@ export class Forwards {
 
   of(network: Network): readonly NamedForward[] {
     return forwardsOf(network, this.#context.store.forwards);
+  }
+
+  /** With the network it belongs to. */
+  get(id: string): NamedForward & { readonly network: Network } {
+    for (const network of this.#networks.all) {
+      const found = this.of(network).find((entry) => entry.id === id);
+      if (found !== undefined) return { ...found, network };
+    }
+    throw new VmlanError('not-found', `no forward "${id}"`, { hint: 'vmlan forward list shows their ids' });
   }
 
   add(input: ForwardInput): Promise<StoredForward> {
@@ -93,12 +102,10 @@ export class Forwards {
   }
 
   #notRemovable(id: string): VmlanError {
-    const configured = this.#networks.all.find((network) => this.of(network).some((entry) => entry.id === id));
-    return configured === undefined
-      ? new VmlanError('not-found', `no forward "${id}"`, { hint: 'vmlan forward list shows their ids' })
-      : new VmlanError('conflict', `forward "${id}" stands in the configuration of network "${configured.name}"`, {
-          hint: 'remove it from networks.yaml and restart the network',
-        });
+    const { network } = this.get(id);
+    return new VmlanError('conflict', `forward "${id}" stands in the configuration of network "${network.name}"`, {
+      hint: 'remove it from networks.yaml and restart the network',
+    });
   }
 
   async #put(forwards: readonly StoredForward[], network: string): Promise<void> {

@@ -18,7 +18,7 @@ import { freeLoopbackPort } from './free-port.ts';
 import { serverAddress } from './server-address.ts';
 import { namespaceInode } from './namespace.ts';
 import type { Networks } from './networks.ts';
-import { Serial } from './serial.ts';
+import { Serial } from '../core/serial.ts';
 import { suggest } from './suggest.ts';
 
 const DEFAULT_NETNS_INTERFACE = 'eth0';

@@ -3,7 +3,7 @@
  *
  * Zone: control.
  */
-import type { ApiHandlers } from '../api/handlers.ts';
+import type { ApiHandlers, VersionSource } from '../api/handlers.ts';
 import type { Context } from './context.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
@@ -18,12 +18,15 @@ export interface HandlerOptions {
   readonly shutdown: (stopNetworks: boolean) => void;
 }
 
-export function makeHandlers({ context, networks, shutdown }: HandlerOptions): ApiHandlers {
+export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
+  readonly handlers: ApiHandlers;
+  readonly versions: VersionSource;
+} {
   const guests = new Guests(context, networks);
   const forwards = new Forwards(context, networks);
   const records = new Records(context, networks);
   const show = new Presenter(context, networks, guests, forwards, records);
-  return {
+  const handlers: ApiHandlers = {
     health: () => ({ status: 'ok', version: context.version, pid: process.pid }),
     status: () => show.status(),
     shutdown: ({ body }) => {
@@ -59,15 +62,24 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): A
     },
     listForwards: ({ query }) => show.forwards(query.network),
     createForward: async ({ body }) => show.forward((await forwards.add(body)).id),
+    getForward: ({ params }) => show.forward(params.id),
     deleteForward: async ({ params }) => {
       await forwards.remove(params.id);
       return null;
     },
     listRecords: ({ query }) => show.records(query.network),
     createRecord: async ({ body }) => ({ ...(await records.add(body)), origin: 'api' }),
+    getRecord: ({ params }) => show.record(params.id),
     deleteRecord: async ({ params }) => {
       await records.remove(params.id);
       return null;
     },
   };
+  const versions: VersionSource = {
+    network: (name) => networks.get(name),
+    guest: async (name) => guests.find(name) ?? (await show.guest(name)).name,
+    forward: (id) => ({ ...forwards.get(id), network: forwards.get(id).network.name }),
+    record: (id) => show.record(id),
+  };
+  return { handlers, versions };
 }

@@ -14,7 +14,7 @@ import type { Network } from '../model/network.ts';
 import { routeProblem } from './config.ts';
 import type { Context } from './context.ts';
 import { Reconciler } from './reconcile.ts';
-import { Serial } from './serial.ts';
+import { Serial } from '../core/serial.ts';
 import { suggest } from './suggest.ts';
 import { Supervisor } from './supervise.ts';
 

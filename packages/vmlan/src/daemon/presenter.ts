@@ -155,9 +155,8 @@ export class Presenter {
   }
 
   async forward(id: string): Promise<ForwardView> {
-    const view = (await this.forwards(undefined)).find((forward) => forward.id === id);
-    if (view === undefined) throw new VmlanError('not-found', `no forward "${id}"`);
-    return view;
+    const { network, ...entry } = this.#forwards.get(id);
+    return forwardView(entry, await this.#live(network), this.#networks.failedParts(network.name));
   }
 
   async records(filter: string | undefined): Promise<readonly RecordView[]> {
@@ -169,6 +168,13 @@ export class Presenter {
         .map((record): RecordView => ({ ...record, origin: 'api' })),
       ...this.#guestRecords(one),
     ]);
+  }
+
+  async record(id: string): Promise<RecordView> {
+    const view = (await this.records(undefined)).find((record) => record.id === id);
+    if (view === undefined)
+      throw new VmlanError('not-found', `no record "${id}"`, { hint: 'vmlan dns list shows their ids' });
+    return view;
   }
 
   /** Names that come and go with the guests. */

@@ -56,11 +56,16 @@ import type {
   StatusView,
 } from './views.ts';
 
+/** What has an address of its own, and an entity tag against lost updates. */
+export type ResourceKind = 'network' | 'guest' | 'forward' | 'record';
+
 export interface Route<Params, Query, Body, Result> {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `:name` and `:id` are replaced by the URI-encoded parameter. */
   readonly path: string;
   readonly summary: string;
+  /** What the path names; for a route of status 201, what is made. Its changes are made one after the other. */
+  readonly resource?: ResourceKind;
   /** Status of success: 200, 201 for what was created, 204 without a body. */
   readonly status: 200 | 201 | 204;
   readonly params: z.ZodType<Params, Params>;
@@ -88,9 +93,11 @@ export interface ApiRoutes {
   readonly detachGuest: Route<NamedParams, Nothing, DetachInput, null>;
   readonly listForwards: Route<Nothing, NetworkQuery, Nothing, readonly ForwardView[]>;
   readonly createForward: Route<Nothing, Nothing, ForwardInput, ForwardView>;
+  readonly getForward: Route<IdParams, Nothing, Nothing, ForwardView>;
   readonly deleteForward: Route<IdParams, Nothing, Nothing, null>;
   readonly listRecords: Route<Nothing, NetworkQuery, Nothing, readonly RecordView[]>;
   readonly createRecord: Route<Nothing, Nothing, RecordInput, RecordView>;
+  readonly getRecord: Route<IdParams, Nothing, Nothing, RecordView>;
   readonly deleteRecord: Route<IdParams, Nothing, Nothing, null>;
   readonly events: Route<Nothing, EventsQuery, Nothing, EventView>;
 }
@@ -140,6 +147,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'GET',
     path: '/v1/networks/:name',
     summary: 'One network',
+    resource: 'network',
     status: 200,
     ...byName,
     result: networkViewSchema,
@@ -148,6 +156,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/networks/:name/start',
     summary: 'Start a network; no change when it runs',
+    resource: 'network',
     status: 200,
     ...byName,
     result: networkViewSchema,
@@ -156,6 +165,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/networks/:name/stop',
     summary: 'Stop a network; its guests lose their link',
+    resource: 'network',
     status: 200,
     ...byName,
     result: networkViewSchema,
@@ -180,6 +190,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/guests',
     summary: 'Register a guest',
+    resource: 'guest',
     status: 201,
     ...none,
     body: guestInputSchema,
@@ -189,6 +200,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'GET',
     path: '/v1/guests/:name',
     summary: 'One guest',
+    resource: 'guest',
     status: 200,
     ...byName,
     result: guestViewSchema,
@@ -197,6 +209,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'PATCH',
     path: '/v1/guests/:name',
     summary: 'Change a NIC: link up or down, MAC, reserved address',
+    resource: 'guest',
     status: 200,
     ...byName,
     body: guestPatchSchema,
@@ -206,6 +219,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'DELETE',
     path: '/v1/guests/:name',
     summary: 'Forget a guest; its links are cut',
+    resource: 'guest',
     ...byName,
     ...noResult,
   },
@@ -213,6 +227,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/guests/:name/attach',
     summary: 'Open a link for a guest; starts the network and registers the guest where needed',
+    resource: 'guest',
     status: 200,
     ...byName,
     body: attachInputSchema,
@@ -222,6 +237,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/guests/:name/detach',
     summary: 'Close the links of a guest',
+    resource: 'guest',
     ...byName,
     body: detachInputSchema,
     ...noResult,
@@ -238,15 +254,26 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/forwards',
     summary: 'Add a port forward',
+    resource: 'forward',
     status: 201,
     ...none,
     body: forwardInputSchema,
+    result: forwardViewSchema,
+  },
+  getForward: {
+    method: 'GET',
+    path: '/v1/forwards/:id',
+    summary: 'One port forward',
+    resource: 'forward',
+    status: 200,
+    ...byId,
     result: forwardViewSchema,
   },
   deleteForward: {
     method: 'DELETE',
     path: '/v1/forwards/:id',
     summary: 'Remove a port forward; its connections end',
+    resource: 'forward',
     ...byId,
     ...noResult,
   },
@@ -262,12 +289,29 @@ export const API_ROUTES: ApiRoutes = {
     method: 'POST',
     path: '/v1/records',
     summary: 'Add a DNS record',
+    resource: 'record',
     status: 201,
     ...none,
     body: recordInputSchema,
     result: recordViewSchema,
   },
-  deleteRecord: { method: 'DELETE', path: '/v1/records/:id', summary: 'Remove a DNS record', ...byId, ...noResult },
+  getRecord: {
+    method: 'GET',
+    path: '/v1/records/:id',
+    summary: 'One DNS record',
+    resource: 'record',
+    status: 200,
+    ...byId,
+    result: recordViewSchema,
+  },
+  deleteRecord: {
+    method: 'DELETE',
+    path: '/v1/records/:id',
+    summary: 'Remove a DNS record',
+    resource: 'record',
+    ...byId,
+    ...noResult,
+  },
   events: {
     method: 'GET',
     path: '/v1/events',

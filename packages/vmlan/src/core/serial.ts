@@ -1,5 +1,5 @@
 /**
- * One thing after the other for each name: changes of a network never overlap, those of different networks do.
+ * One thing after the other for each name: changes of one thing never overlap, those of different things do.
  *
  * Zone: control.
  */
