@@ -1,5 +1,5 @@
 /**
- * The JavaScript that runs: sources and dependencies without their types, joined into few files.
+ * The JavaScript that runs: sources without their types, joined into few files.
  *
  *   node build.ts PACKAGE OUTPUT      PACKAGE/src becomes OUTPUT/dist, as if OUTPUT were the installed package
  *
@@ -9,23 +9,58 @@
  */
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 
-/** What is started by its path. */
-const PROGRAMS = ['cli/main', 'daemon/main', 'daemon/network-main', 'drivers/userspace/netns-tap', 'engine/worker'];
+/** What is started by its path, and what is imported by the package's name. */
+const ENTRIES = [
+  'cli/main',
+  'daemon/main',
+  'daemon/network-main',
+  'drivers/userspace/netns-tap',
+  'engine/worker',
+  'index',
+];
 /** Before each file: what dependencies written for CommonJS call, and the folder of all files. */
 const BANNER = [
   "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);",
   "const $dist = import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + '/dist/'.length);",
 ].join('\n');
 
-const [home, output] = process.argv.slice(2);
-if (home === undefined || output === undefined) throw new Error('usage: build.ts PACKAGE OUTPUT');
-const source = resolve(home, 'src');
+export interface JoinOptions {
+  /** `inside`: joined like our own files. `beside`: left in node_modules, for who installs by npm and looks there. */
+  readonly dependencies: 'inside' | 'beside';
+  /** They name the sources, so they are of use only where those lie. */
+  readonly sourceMaps: boolean;
+}
+
+/** HOME/src becomes OUTPUT/dist. Resolves with the paths of all files that went in, relative to HOME. */
+export async function joinSources(home: string, output: string, options: JoinOptions): Promise<string[]> {
+  const source = resolve(home, 'src');
+  const { metafile } = await build({
+    absWorkingDir: resolve(home),
+    entryPoints: ENTRIES.map((name) => join(source, `${name}.ts`)).filter((path) => existsSync(path)),
+    outbase: source,
+    outdir: resolve(output, 'dist'),
+    chunkNames: 'parts/[hash]',
+    platform: 'node',
+    target: 'node22.18',
+    format: 'esm',
+    bundle: true,
+    splitting: true,
+    ...(options.dependencies === 'beside' ? { packages: 'external' } : { external: ['koffi'] }), // koffi is native
+    banner: { js: BANNER },
+    plugins: [ownPlace(source)],
+    sourcemap: options.sourceMaps && 'linked',
+    sourcesContent: false,
+    metafile: true,
+    logLevel: 'warning',
+  });
+  return Object.keys(metafile.inputs);
+}
 
 /** Who names a neighbour by where it is itself gets the answer it would have as a file of its own. */
-const OWN_PLACE: Plugin = {
+const ownPlace = (source: string): Plugin => ({
   name: 'own place',
   setup(joining) {
     joining.onLoad({ filter: /\.ts$/ }, ({ path }) => {
@@ -34,24 +69,13 @@ const OWN_PLACE: Plugin = {
       return { contents, loader: 'ts' };
     });
   },
-};
-
-mkdirSync(output, { recursive: true });
-copyFileSync(join(home, 'package.json'), join(output, 'package.json'));
-await build({
-  entryPoints: PROGRAMS.map((name) => join(source, `${name}.ts`)),
-  outbase: source,
-  outdir: resolve(output, 'dist'),
-  chunkNames: 'parts/[hash]',
-  platform: 'node',
-  target: 'node22.18',
-  format: 'esm',
-  bundle: true,
-  splitting: true,
-  external: ['koffi'], // native
-  banner: { js: BANNER },
-  plugins: [OWN_PLACE],
-  sourcemap: 'linked',
-  sourcesContent: false,
-  logLevel: 'warning',
 });
+
+async function main([home, output]: readonly string[]): Promise<void> {
+  if (home === undefined || output === undefined) throw new Error('usage: build.ts PACKAGE OUTPUT');
+  mkdirSync(output, { recursive: true });
+  copyFileSync(join(home, 'package.json'), join(output, 'package.json'));
+  await joinSources(home, output, { dependencies: 'inside', sourceMaps: true });
+}
+
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2));

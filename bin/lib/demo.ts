@@ -7,6 +7,8 @@
  *   bin/demo stop FOLDER           ends what --keep left
  *   bin/demo image                 only makes the guest image
  *
+ * --vmlan PROGRAM runs that one, which may be installed anywhere, instead of the checkout's.
+ *
  * Zone: control. Needs no root; started by root, vmlan's network process gives its privileges up, which is shown.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -228,32 +230,34 @@ async function show(screen: Screen, vmlan: Vmlan): Promise<{ port: number | unde
   return { port };
 }
 
-function goOn(folder: string, port: number | undefined): string {
+function goOn(folder: string, port: number | undefined, program: string): string {
   const variables = `VMLAN_RUNTIME_DIR=${join(folder, 'run')} VMLAN_STATE_DIR=${join(folder, 'state')} VMLAN_CONFIG=${join(folder, 'networks.yaml')}`;
   return [
     'Everything still runs. To go on:',
     `  ./bin/demo exec ${folder} alice -- ping -c 3 bob`,
     ...(port === undefined ? [] : [`  curl http://127.0.0.1:${port}/`]),
     `  export ${variables}`,
-    '  ./bin/vmlan list',
-    '  ./bin/vmlan network show user-v2',
+    `  ${program} list`,
+    `  ${program} network show user-v2`,
     'To end it:',
     `  ./bin/demo stop ${folder}`,
     '',
   ].join('\n');
 }
 
-const AFTERWARDS = [
-  'To go on:',
-  '  ./bin/demo --keep         the same, and everything stays',
-  '  ./bin/vmlan up            a vmlan of your own; then ./bin/vmlan run --help',
-  '',
-].join('\n');
+const afterwards = (program: string): string =>
+  [
+    'To go on:',
+    '  ./bin/demo --keep         the same, and everything stays',
+    `  ${program} up            a vmlan of your own; then ${program} run --help`,
+    '',
+  ].join('\n');
 
-async function perform(keep: boolean): Promise<number> {
+async function perform(keep: boolean, installed: string | undefined): Promise<number> {
   const screen = new Screen();
+  const program = installed ?? './bin/vmlan';
   screen.heading('vmlan: two Linux guests on a network that needs no root');
-  const vmlan = await Vmlan.create({ config: CONFIG });
+  const vmlan = await Vmlan.create({ config: CONFIG, ...(installed === undefined ? {} : { program: installed }) });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= vmlan.close());
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -268,7 +272,7 @@ async function perform(keep: boolean): Promise<number> {
   try {
     const { port } = await show(screen, vmlan);
     if (keep && screen.failures === 0) {
-      screen.text(goOn(vmlan.folder, port));
+      screen.text(goOn(vmlan.folder, port, program));
       return 0;
     }
   } catch (error) {
@@ -278,7 +282,7 @@ async function perform(keep: boolean): Promise<number> {
   }
   screen.text(
     screen.failures === 0
-      ? `All of it worked, and all of it is gone again.\n\n${AFTERWARDS}`
+      ? `All of it worked, and all of it is gone again.\n\n${afterwards(program)}`
       : `${screen.failures} steps failed.\n`,
   );
   return screen.failures === 0 ? 0 : 1;
@@ -299,15 +303,19 @@ async function runInGuest(folder: string, name: string, command: readonly string
   return code;
 }
 
-async function stopKept(folder: string): Promise<number> {
-  await using _vmlan = Vmlan.adoptFolder(folder);
+async function stopKept(folder: string, installed: string | undefined): Promise<number> {
+  await using _vmlan = Vmlan.adoptFolder(folder, installed === undefined ? {} : { program: installed });
   return 0;
 }
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+    options: {
+      keep: { type: 'boolean', default: false },
+      vmlan: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   });
   const [command, folder, name = '', ...rest] = positionals;
   if (values.help) {
@@ -317,7 +325,7 @@ async function main(): Promise<number> {
   }
   switch (command) {
     case undefined:
-      return perform(values.keep);
+      return perform(values.keep, values.vmlan);
     case 'image': {
       const { kernel, initrd } = await guestImage((line) => process.stderr.write(`${line} ...\n`));
       process.stdout.write(`${kernel}\n${initrd}\n`);
@@ -326,7 +334,7 @@ async function main(): Promise<number> {
     case 'exec':
       return runInGuest(kept(folder), name, rest);
     case 'stop':
-      return stopKept(kept(folder));
+      return stopKept(kept(folder), values.vmlan);
     default:
       throw new Error(`there is no command "${command}"; see bin/demo --help`);
   }

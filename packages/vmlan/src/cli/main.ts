@@ -1,21 +1,18 @@
+#!/usr/bin/env node
 /**
- * Entry point of `vmlan`.
+ * Entry point of `vmlan`: says which Node.js it needs before anything is read that an older one cannot read.
  *
- * Zone: control.
+ * Zone: control.  Imports nothing at its top, for the same reason.
  */
-import { readFileSync } from 'node:fs';
-import { processIo } from './io.ts';
-import { runCli } from './run-cli.ts';
+const MIN_NODE: readonly [major: number, minor: number] = [22, 18];
 
-/** What a shell reports for a program whose reader has gone: 128 + SIGPIPE. */
-const BROKEN_PIPE_EXIT_CODE = 141;
-
-const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(BROKEN_PIPE_EXIT_CODE);
-  throw error;
-});
-process.exitCode = await runCli(process.argv.slice(2), processIo(), manifest.version);
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
+  process.stderr.write(
+    `vmlan: Node.js >= ${MIN_NODE.join('.')} is needed, this is ${process.versions.node} (${process.execPath})\n` +
+      'hint: install a newer Node.js, and put it first in PATH\n',
+  );
+  process.exitCode = 1;
+} else {
+  await import('./start.ts');
+}

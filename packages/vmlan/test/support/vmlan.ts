@@ -22,6 +22,8 @@ export interface VmlanOptions {
   readonly namespace?: Namespace;
   /** Who runs it, without any capability; whoever runs the test without it. */
   readonly user?: User;
+  /** An installed vmlan to run; the checkout's own without it. */
+  readonly program?: string;
 }
 
 const CHECKOUT = join(import.meta.dirname, '../../../..');
@@ -85,8 +87,8 @@ export class Vmlan implements AsyncDisposable {
   }
 
   /** The vmlan that lives in a folder which an earlier program left. */
-  static adoptFolder(folder: string): Vmlan {
-    return new Vmlan(folder, { config: '' });
+  static adoptFolder(folder: string, options: Pick<VmlanOptions, 'program'> = {}): Vmlan {
+    return new Vmlan(folder, { ...options, config: '' });
   }
 
   /** Rewrites networks.yaml. */
@@ -96,8 +98,8 @@ export class Vmlan implements AsyncDisposable {
 
   /** The whole argument vector of a command line. */
   argv(...args: readonly string[]): string[] {
-    const { namespace, user } = this.#options;
-    const command = user === undefined ? [PROGRAM, ...args] : asUser(user, [PROGRAM, ...args]);
+    const { namespace, user, program = PROGRAM } = this.#options;
+    const command = user === undefined ? [program, ...args] : asUser(user, [program, ...args]);
     return namespace === undefined ? command : namespace.argv(command);
   }
 
