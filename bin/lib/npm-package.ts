@@ -22,6 +22,7 @@ import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { joinSources } from './build.ts';
+import { writeManual } from './manual.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 const HOME = join(CHECKOUT, 'packages/vmlan');
@@ -31,20 +32,28 @@ const RELATIVE_TS = /(from |import\()'(\.[^']*)\.ts'/g;
 export async function stageNpmPackage(folder: string): Promise<void> {
   await joinSources(HOME, folder, { dependencies: 'beside', sourceMaps: false });
   if (existsSync(join(HOME, 'src/index.ts'))) stageTypes(folder);
+  const manual = await writeManual(join(folder, 'man'));
   copyFileSync(join(HOME, 'README.md'), join(folder, 'README.md'));
   copyFileSync(join(CHECKOUT, 'LICENSE'), join(folder, 'LICENSE'));
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest(manual), null, 2)}\n`);
   setModes(folder);
 }
 
-/** The manifest of the workspace without what is of use in the workspace alone. */
-function manifest(): object {
-  const { scripts: _, ...kept } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as Record<
-    string,
-    unknown
-  >;
+/** The manifest of the workspace without what is of use in the workspace alone, and with the manual pages. */
+function manifest(manual: readonly string[]): object {
+  const { scripts: _, ...kept } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as Manifest;
   const url = process.env['VMLAN_REPOSITORY'];
-  return url === undefined ? kept : { ...kept, repository: { type: 'git', url, directory: 'packages/vmlan' } };
+  return {
+    ...kept,
+    man: manual.map((file) => `./man/${file}`),
+    files: [...kept.files, 'man'],
+    ...(url === undefined ? {} : { repository: { type: 'git', url, directory: 'packages/vmlan' } }),
+  };
+}
+
+interface Manifest {
+  readonly files: readonly string[];
+  readonly scripts?: unknown;
 }
 
 /** Types of the library, and of what they refer to; nobody can import the others. */

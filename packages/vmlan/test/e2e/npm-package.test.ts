@@ -51,7 +51,14 @@ describe('the npm package', () => {
     const names = (await readdir(installed, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name).slice(installed.length + 1));
-    for (const name of ['package.json', 'README.md', 'LICENSE', 'dist/cli/main.js', 'dist/engine/worker.js'])
+    for (const name of [
+      'package.json',
+      'README.md',
+      'LICENSE',
+      'man/vmlan.1',
+      'dist/cli/main.js',
+      'dist/engine/worker.js',
+    ])
       assert.ok(names.includes(name), name);
     for (const name of names) {
       assert.doesNotMatch(name, /test|fixture|\.map$|(?<!\.d)\.ts$/);

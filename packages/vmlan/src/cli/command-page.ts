@@ -1,0 +1,91 @@
+/**
+ * The command tree as plain data, for whatever is made from it: docs/cli.md and the manual pages.
+ *
+ * Zone: control.  What `--help` shows and what the pages show is the same text, since both come from here.
+ */
+import type { Argument, Command, Option } from 'commander';
+import { examplesOf } from './examples.ts';
+import type { Example } from './examples.ts';
+import { processIo } from './io.ts';
+import { createProgram } from './program.ts';
+
+/** An argument or option. */
+export interface Term {
+  /** `<name>`, `[name...]` or `-o, --output <format>`. */
+  readonly term: string;
+  readonly description: string;
+  readonly choices: readonly string[];
+  readonly preset: string | null;
+}
+
+export interface CommandPage {
+  /** Without `vmlan`: `['network', 'list']`; empty for the root. */
+  readonly path: readonly string[];
+  /** `vmlan network list [options]`. */
+  readonly usage: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly alias: string | null;
+  readonly terms: readonly Term[];
+  readonly examples: readonly Example[];
+  readonly commands: readonly CommandPage[];
+}
+
+/** The root, with all that is below it; hidden commands and options are left out. */
+export async function readCommandTree(): Promise<CommandPage> {
+  const { root, define } = createProgram(processIo(), '');
+  const commands = visibleCommands(root);
+  for (const command of commands) await define(command);
+  return pageOf(root, []);
+}
+
+const visibleCommands = (command: Command): readonly Command[] =>
+  command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((each) => each.name() !== 'help');
+
+function pageOf(command: Command, path: readonly string[]): CommandPage {
+  return {
+    path,
+    usage: ['vmlan', ...path, command.usage()].join(' '),
+    summary: command.summary(),
+    description: command.description(),
+    alias: command.alias() ?? null,
+    terms: [
+      ...command.registeredArguments.map(argumentTerm),
+      ...command.options.filter(({ hidden }) => !hidden).map(optionTerm),
+    ],
+    examples: examplesOf(command),
+    commands: visibleCommands(command).map((each) => pageOf(each, [...path, each.name()])),
+  };
+}
+
+function argumentTerm(argument: Argument): Term {
+  const name = argument.variadic ? `${argument.name()}...` : argument.name();
+  return {
+    term: argument.required ? `<${name}>` : `[${name}]`,
+    description: argument.description,
+    choices: argument.argChoices ?? [],
+    preset: presetText(argument.defaultValue),
+  };
+}
+
+const optionTerm = (option: Option): Term => ({
+  term: option.flags,
+  description: option.description,
+  choices: option.argChoices ?? [],
+  preset: option.negate ? null : presetText(option.defaultValue),
+});
+
+const presetText = (value: unknown): string | null =>
+  value === undefined ? null : JSON.stringify(value).replaceAll('"', '');
+
+/** The description with what may be written and what holds otherwise. */
+export function describeTerm({ description, choices, preset }: Term): string {
+  const notes = [
+    ...(choices.length === 0 ? [] : [`one of ${choices.map((choice) => `\`${choice}\``).join(', ')}`]),
+    ...(preset === null ? [] : [`default \`${preset}\``]),
+  ];
+  return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
+}
