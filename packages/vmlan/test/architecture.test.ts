@@ -36,6 +36,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['model', 'core'],
   cli: ['client', 'model', 'core'],
   daemon: ['api', 'client', 'model', 'drivers', 'core', 'sys', 'wire', 'engine'],
+  library: [
+    ...['drivers', 'engine', 'model', 'sys', 'wire', 'core'],
+    ...['daemon/config-issues.ts', 'daemon/host-routes.ts'],
+  ],
+  'index.ts': ['library', 'core/errors.ts', 'engine/control-messages.ts'],
 };
 
 /** Packages and Node modules that one layer alone, or no sans-I/O layer, may know. */

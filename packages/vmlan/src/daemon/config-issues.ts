@@ -11,7 +11,7 @@ import { suggest } from './suggest.ts';
 
 type ZodIssue = z.core.$ZodIssue;
 
-interface Found {
+export interface Found {
   readonly path: readonly (string | number)[];
   readonly at: 'key' | 'value';
   readonly message: string;
@@ -28,7 +28,8 @@ export function firstIssue(document: ConfigDocument, issues: readonly ZodIssue[]
   return document.fail(path, message, hint, at);
 }
 
-function describe(issue: ZodIssue, document: unknown): Found {
+/** One issue in words; its path is that of the document. */
+export function describe(issue: ZodIssue, document: unknown): Found {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   const value = valueAt(document, path);
   const name = nameOf(path);

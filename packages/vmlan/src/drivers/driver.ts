@@ -35,7 +35,7 @@ export interface NetnsTarget {
 }
 
 export type WantedLinkSpec =
-  | Exclude<LinkSpec, { readonly kind: 'tap' }>
+  | Exclude<LinkSpec, { readonly fd: number }>
   /** A TAP made inside a namespace. */
   | {
       readonly kind: 'netns';

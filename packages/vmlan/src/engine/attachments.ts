@@ -89,6 +89,9 @@ export class Attachments {
       case 'stream-connect':
         this.#connect(spec.address, spec.nic, parts);
         break;
+      case 'stream-fd':
+        this.#stream(spec.fd, spec.nic, parts, () => {});
+        break;
       case 'dgram':
         this.#datagram(spec.path, spec.peer, spec.nic, parts);
         break;

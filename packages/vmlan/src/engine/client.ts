@@ -2,8 +2,9 @@
  * The control thread's handle on an engine thread.
  *
  * Zone: control.  Requests are numbered and answered once; a write to the engine's eventfd wakes it after each message.
+ * The eventfd is closed here, when nobody can write to it any more.
  */
-import { writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { VmlanError, fromErrorData } from '../core/errors.ts';
 import type { EngineCapabilities, EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
@@ -48,6 +49,7 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
   let stopping = false;
   let hasEnded = false;
 
+  const eventfd = (): number => new Int32Array(wake)[0]!;
   const ended = new Promise<Error | null>((resolve) => {
     let failure: Error | null = null;
     worker.on('error', (error) => (failure = error));
@@ -57,6 +59,7 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
       for (const { reject } of waiting.values()) reject(notRunning(why));
       waiting.clear();
       port1.close();
+      if (eventfd() > 0) closeSync(eventfd());
       resolve(why);
     });
   });
@@ -64,7 +67,7 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
   const post = (message: ToEngine): void => {
     if (hasEnded) return;
     port1.postMessage(message);
-    writeSync(new Int32Array(wake)[0]!, ONE);
+    writeSync(eventfd(), ONE);
   };
   const request = (message: EngineRequest): Promise<unknown> =>
     new Promise((resolve, reject) => {
@@ -84,6 +87,10 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
     void ended.then((why) => reject(why ?? new Error('engine thread ended before it was ready')));
   });
 
+  const unlessEnded = (error: unknown): void => {
+    if (!hasEnded) throw error;
+  };
+
   return {
     capabilities,
     request,
@@ -91,7 +98,8 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
     on: (listener) => void listeners.push(listener),
     stop: async () => {
       stopping = true;
-      if (!hasEnded) await request({ type: 'stop' });
+      // Its end may be known here before its answer is.
+      if (!hasEnded) await request({ type: 'stop' }).catch(unlessEnded);
       await ended;
     },
     ended,

@@ -101,6 +101,8 @@ export type LinkSpec =
   | { readonly kind: 'stream-connect'; readonly address: SocketAddress; readonly nic: string | null }
   /** Unix datagrams (vfkit, QEMU dgram): bound at `path`; `peer` null means the sender of the first datagram. */
   | { readonly kind: 'dgram'; readonly path: string; readonly peer: string | null; readonly nic: string | null }
+  /** A connected stream socket of this process, with QEMU's framing: taken over when the link is added. */
+  | { readonly kind: 'stream-fd'; readonly fd: number; readonly nic: string | null }
   /**
    * A TAP descriptor of this process. `hostSide`: the host itself sits behind it (modes shared, nat, host), with these
    * `addresses`, which no guest may take.

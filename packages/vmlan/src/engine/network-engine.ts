@@ -146,6 +146,11 @@ export class NetworkEngine {
     this.#checkRoute(now);
   }
 
+  /** Lets go of the system, when it has stopped. */
+  close(): void {
+    this.loop.close();
+  }
+
   /** Runs until `stop` was handled; `drain` takes in what the control plane says. */
   run(): void {
     while (!this.#stopped) this.turn(Infinity);

@@ -2,14 +2,15 @@
  * The engine thread: opens the system, builds the network, and turns until it is told to stop.
  *
  * Zone: control.  It never enters Node's event loop: messages are taken from the port by receiveMessageOnPort when the
- * eventfd says so, and `postMessage` leaves at once.
+ * eventfd says so, and `postMessage` leaves at once.  The eventfd is closed by the control thread, which writes to it for
+ * as long as it takes this thread to be running.
  */
 import { getRandomValues } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { toErrorData } from '../core/errors.ts';
 import * as C from '../sys/constants.ts';
-import { openLibc } from '../sys/libc.ts';
+import { openLibc, releaseArena } from '../sys/libc.ts';
 import { accelerate } from '../wire/checksum.ts';
 import { newSumKernel } from '../wire/simd-sum.ts';
 import type { EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
@@ -58,6 +59,8 @@ try {
   Atomics.store(new Int32Array(wake), 0, eventfd);
   send({ type: 'ready', capabilities: engine.capabilities });
   engine.run();
+  engine.close();
+  releaseArena(sys); // a process may have one network after the other
 } catch (error) {
   send({ type: 'fatal', error: toErrorData(error) });
   throw error;

@@ -20,7 +20,7 @@ import {
   SOL_SOCKET,
   SO_LINGER,
 } from './constants.ts';
-import { mapLowMemory, shareWithWasm } from './low-memory.ts';
+import { mapLowMemory, shareWithWasm, unmapLowMemory } from './low-memory.ts';
 import { ROOM } from './sockaddr.ts';
 import type { Sys } from './sys.ts';
 
@@ -56,6 +56,14 @@ export function openLibc(options: LibcOptions): Sys {
     });
   }
   return new Libc(loadKoffi(), options.arenaBytes);
+}
+
+/**
+ * Gives the arena back to the system: the last thing that a thread does with its table. Touching the arena afterwards
+ * ends the process.
+ */
+export function releaseArena({ arena }: Sys): void {
+  unmapLowMemory(loadKoffi(), arena.base, arena.buffer.byteLength);
 }
 
 /** Milliseconds from `performance.now()` to CLOCK_MONOTONIC: of some readings the one that the least came between. */

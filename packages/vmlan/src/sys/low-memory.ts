@@ -3,7 +3,8 @@
  *
  * Zone: control (once at start-up).  An address below 2^31 is a small integer to the JavaScript engine, so `base + off`
  * costs nothing to pass; x86-64 has MAP_32BIT for that (man 2 mmap), elsewhere free space below 4 GiB is probed, and
- * only when there is none do addresses become doubles (exact below 2^53).  The mapping lives as long as the process.
+ * only when there is none do addresses become doubles (exact below 2^53).  The mapping lives as long as the process, unless
+ * it is given back by the thread that is about to end.
  *
  * WebAssembly sees nothing but its own memory, and where that lies is the JavaScript engine's choice, far above 4 GiB.  So
  * the arena's pages are shared ones, and a second mapping of them takes the place of such a memory (man 2 mremap).
@@ -45,7 +46,7 @@ type Mmap = (addr: number, bytes: number, prot: number, flags: number, fd: numbe
 /** Throws VmlanError `exhausted` when the system gives no mapping of `bytes`. */
 export function mapLowMemory(koffi: typeof Koffi, bytes: number): LowMemory {
   const mmap = bindMmap(koffi);
-  const munmap: (addr: number, bytes: number) => number = koffi.load(null).func('munmap', 'int', ['uint64', 'uint64']);
+  const munmap = bindMunmap(koffi);
   const place = (hint: number, flags: number): number =>
     Number(mmap(hint, bytes, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS_NORESERVE | flags, -1, 0));
 
@@ -63,6 +64,15 @@ export function mapLowMemory(koffi: typeof Koffi, bytes: number): LowMemory {
     });
   }
   return { buffer: koffi.view(BigInt(base), bytes), base };
+}
+
+/** Gives the mapping back. Whoever touches its buffer afterwards ends the process. */
+export function unmapLowMemory(koffi: typeof Koffi, base: number, bytes: number): void {
+  bindMunmap(koffi)(base, bytes);
+}
+
+function bindMunmap(koffi: typeof Koffi): (addr: number, bytes: number) => number {
+  return koffi.load(null).func('munmap', 'int', ['uint64', 'uint64']);
 }
 
 function bindMmap(koffi: typeof Koffi): Mmap {

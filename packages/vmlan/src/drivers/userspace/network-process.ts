@@ -20,12 +20,11 @@ import { prepareFiles } from './confine.ts';
 import type { StartEngine } from './engine-handle.ts';
 import { LeaseFile } from './lease-file.ts';
 import { NetworkService, writeLog } from './network-service.ts';
-import type { Resolver } from './network-service.ts';
+import { makeResolver } from './network-resolver.ts';
 import { EVENT, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
 import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
 import { RpcPeer } from './rpc.ts';
 import { clearPath } from './socket-path.ts';
-import { UpstreamDns } from './upstream-dns.ts';
 
 const ANSWER_FD = 3;
 const ARENA_BYTES = 1 << 18;
@@ -90,14 +89,6 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
   process.on('SIGINT', () => undefined); // the terminal's Ctrl-C is meant for the daemon
   process.on('SIGHUP', () => undefined);
   writeLog('info', `network ${config.network} runs`);
-}
-
-/** Names of the host's loopback mean, to a guest, the gateway, as far as the host is open to guests. */
-function makeResolver({ ipv4, ipv6, hostAccess, dns }: StartRequest['config'], onChange: () => void): Resolver {
-  if (dns.upstream === 'none') return { resolve: () => Promise.resolve(null), close: () => undefined };
-  const ownAddresses = [ipv4?.gateway, ipv4?.dns, ipv6?.gateway].filter((address) => address !== undefined);
-  const loopback = hostAccess === 'none' ? {} : { address4: ipv4?.gateway, address6: ipv6?.gateway };
-  return new UpstreamDns({ ownAddresses, loopback, onChange });
 }
 
 function serve(service: NetworkService, network: string, peers: Set<RpcPeer>, stopped: () => void): Server {
