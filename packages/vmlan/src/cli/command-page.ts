@@ -3,20 +3,13 @@
  *
  * Zone: control.  What `--help` shows and what the pages show is the same text, since both come from here.
  */
-import type { Argument, Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { examplesOf } from './examples.ts';
 import type { Example } from './examples.ts';
 import { processIo } from './io.ts';
 import { createProgram } from './program.ts';
-
-/** An argument or option. */
-export interface Term {
-  /** `<name>`, `[name...]` or `-o, --output <format>`. */
-  readonly term: string;
-  readonly description: string;
-  readonly choices: readonly string[];
-  readonly preset: string | null;
-}
+import { argumentTerm, optionTerm } from './term.ts';
+import type { Term } from './term.ts';
 
 export interface CommandPage {
   /** Without `vmlan`: `['network', 'list']`; empty for the root. */
@@ -59,33 +52,4 @@ function pageOf(command: Command, path: readonly string[]): CommandPage {
     examples: examplesOf(command),
     commands: visibleCommands(command).map((each) => pageOf(each, [...path, each.name()])),
   };
-}
-
-function argumentTerm(argument: Argument): Term {
-  const name = argument.variadic ? `${argument.name()}...` : argument.name();
-  return {
-    term: argument.required ? `<${name}>` : `[${name}]`,
-    description: argument.description,
-    choices: argument.argChoices ?? [],
-    preset: presetText(argument.defaultValue),
-  };
-}
-
-const optionTerm = (option: Option): Term => ({
-  term: option.flags,
-  description: option.description,
-  choices: option.argChoices ?? [],
-  preset: option.negate ? null : presetText(option.defaultValue),
-});
-
-const presetText = (value: unknown): string | null =>
-  value === undefined ? null : JSON.stringify(value).replaceAll('"', '');
-
-/** The description with what may be written and what holds otherwise. */
-export function describeTerm({ description, choices, preset }: Term): string {
-  const notes = [
-    ...(choices.length === 0 ? [] : [`one of ${choices.map((choice) => `\`${choice}\``).join(', ')}`]),
-    ...(preset === null ? [] : [`default \`${preset}\``]),
-  ];
-  return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
 }

@@ -28,7 +28,8 @@ export const ENVIRONMENT: readonly Fact[] = [
   ['VMLAN_STATE_DIR, VMLAN_RUNTIME_DIR', 'where the daemon keeps its files'],
   ['VMLAN_LOG_LEVEL', 'what the daemon logs: `trace`, `debug`, `info`, `warn`, `error` or `fatal`'],
   ['VMLAN_QEMU', 'the QEMU that `vmlan run` starts'],
-  ['NO_COLOR', 'no colours'],
+  ['NO_COLOR, CLICOLOR=0', 'no colours'],
+  ['CLICOLOR_FORCE', 'colours in a pipe, too'],
 ];
 
 export const FILES: readonly Fact[] = [

@@ -29,7 +29,13 @@ export function processIo(): Io {
   };
 }
 
-/** https://no-color.org: any value but the empty one; a dumb terminal has no colours either. */
+/**
+ * https://no-color.org and https://bixense.com/clicolors: any value of NO_COLOR but the empty one forbids colours,
+ * CLICOLOR_FORCE wants them in a pipe too, CLICOLOR=0 nowhere. A dumb terminal has none.
+ */
 export function wantsColour(io: Io, flag: boolean): boolean {
-  return flag && io.stdout.isTTY === true && !io.env['NO_COLOR'] && io.env['TERM'] !== 'dumb';
+  const { NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM } = io.env;
+  if (!flag || NO_COLOR) return false;
+  if (CLICOLOR_FORCE && CLICOLOR_FORCE !== '0') return true;
+  return io.stdout.isTTY === true && CLICOLOR !== '0' && TERM !== 'dumb';
 }

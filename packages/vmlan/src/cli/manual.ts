@@ -3,12 +3,14 @@
  *
  * Zone: control.  man-pages(7) for the sections and their order. No date: the same sources give the same pages.
  */
-import { describeTerm, readCommandTree } from './command-page.ts';
-import type { CommandPage, Term } from './command-page.ts';
+import { readCommandTree } from './command-page.ts';
+import type { CommandPage } from './command-page.ts';
 import type { Example } from './examples.ts';
 import { ENVIRONMENT, EXIT_CODE_OF_PROGRAMS, EXIT_CODES, FILES, OUTPUT_FACTS } from './facts.ts';
 import type { Fact } from './facts.ts';
 import { bold, quoted, roffProse, roffTerm, roffText, section, subsection, tagged, verbatim } from './roff.ts';
+import { describeTerm, inBackticks } from './term.ts';
+import type { Term } from './term.ts';
 
 /** No hyphens within words, which may be names, and no stretched spaces. */
 const PLAIN_LINES = '.nh\n.ad l';
@@ -82,7 +84,8 @@ const page = (name: string, version: string, sections: readonly string[]): Manua
 /** `vmlan network show <network> [field]`: words bold, placeholders italic. */
 const synopsis = (usage: string): string => roffTerm(usage);
 
-const termParagraph = (term: Term): string => tagged(roffTerm(term.term), roffProse(sentence(describeTerm(term))));
+const termParagraph = (term: Term): string =>
+  tagged(roffTerm(term.term), roffProse(sentence(describeTerm(term, inBackticks))));
 
 const factParagraphs = (facts: readonly Fact[]): string[] =>
   facts.map(([term, meaning]) => tagged(bold(roffText(term)), roffProse(sentence(meaning))));

@@ -9,6 +9,7 @@ import type { DefineCommand, GlobalOptions } from './context.ts';
 import { addExamples } from './examples.ts';
 import type { Io } from './io.ts';
 import { OUTPUT_FORMATS } from './output/output.ts';
+import { argumentTerm, describeTerm, optionTerm } from './term.ts';
 
 interface Entry {
   readonly name: string;
@@ -53,6 +54,7 @@ const COMMANDS: readonly Entry[] = [
     summary: 'show the versions of the command line and the daemon',
     load: () => import('./commands/version.ts'),
   },
+  { name: 'help', summary: 'explain a command', load: () => import('./commands/help.ts') },
   { name: '__complete', summary: 'suggest words', hidden: true, load: () => import('./commands/complete.ts') },
 ];
 
@@ -63,10 +65,14 @@ const EXAMPLES = [
   ['reach port 80 of the machine at port 8080 of the host', 'vmlan forward add 8080 web:80'],
 ] as const;
 
+const HELP_WIDTH = 80; // columns, where nobody says
+const MAX_HELP_WIDTH = 100;
+const MIN_HELP_TEXT_WIDTH = 20; // beside the longest term; less is not wrapped
+
 export interface Program {
   readonly root: Command;
   readonly context: Context;
-  /** Fills in the arguments, options and sub-commands of a top-level command. */
+  /** Fills in the arguments, options and sub-commands of a top-level command; those below have theirs. */
   readonly define: (command: Command) => Promise<void>;
 }
 
@@ -83,7 +89,7 @@ export function createProgram(io: Io, version: string): Program {
     .option('--no-color', 'no colours (also NO_COLOR)')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'explain a command')
-    .helpCommand('help [command]', 'explain a command');
+    .helpCommand(false); // ours knows commands that are not loaded yet
   for (const { name, alias, summary, hidden } of COMMANDS) {
     const command = root
       .command(name, { hidden: hidden ?? false })
@@ -95,7 +101,7 @@ export function createProgram(io: Io, version: string): Program {
   const defined = new Set<Command>();
   const define = async (command: Command): Promise<void> => {
     const entry = COMMANDS.find(({ name }) => name === command.name());
-    if (entry === undefined || defined.has(command)) return;
+    if (entry === undefined || command.parent !== root || defined.has(command)) return;
     defined.add(command);
     const module = await entry.load();
     module.define(command, context);
@@ -107,14 +113,23 @@ export function createProgram(io: Io, version: string): Program {
 /** Settings that sub-commands inherit: nothing is printed or ended behind our back. */
 function configure(root: Command, io: Io): void {
   root.exitOverride();
-  root.configureHelp({ showGlobalOptions: true });
+  root.configureHelp({
+    showGlobalOptions: true,
+    minWidthToWrap: MIN_HELP_TEXT_WIDTH,
+    subcommandTerm: (command) => [command.name(), ...command.aliases()].join(', '),
+    optionDescription: (option) => describeTerm(optionTerm(option), String),
+    argumentDescription: (argument) => describeTerm(argumentTerm(argument), String),
+  });
   root.configureOutput({
     writeOut: (text) => io.stdout.write(text),
     writeErr: (text) => io.stderr.write(text),
     outputError: () => undefined,
-    getOutHelpWidth: () => io.stdout.columns ?? 100,
-    getErrHelpWidth: () => io.stderr.columns ?? 100,
+    getOutHelpWidth: () => helpWidth(io.stdout.columns),
+    getErrHelpWidth: () => helpWidth(io.stderr.columns),
   });
 }
+
+/** As narrow as the terminal, but no wider than a line that is read with ease. */
+const helpWidth = (columns: number | undefined): number => Math.min(columns ?? HELP_WIDTH, MAX_HELP_WIDTH);
 
 const sentence = (summary: string): string => `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;

@@ -3,11 +3,13 @@
  *
  * Zone: control.  reference.test.ts formats the page and keeps it current.
  */
-import { describeTerm, readCommandTree } from './command-page.ts';
-import type { CommandPage, Term } from './command-page.ts';
+import { readCommandTree } from './command-page.ts';
+import type { CommandPage } from './command-page.ts';
 import type { Example } from './examples.ts';
 import { ENVIRONMENT, EXIT_CODE_OF_PROGRAMS, EXIT_CODES, OUTPUT_FACTS } from './facts.ts';
 import type { Fact } from './facts.ts';
+import { describeTerm, inBackticks } from './term.ts';
+import type { Term } from './term.ts';
 
 export async function renderReference(): Promise<string> {
   const root = await readCommandTree();
@@ -47,7 +49,7 @@ function renderCommand(page: CommandPage): string {
 }
 
 const renderTerms = (terms: readonly Term[]): string =>
-  `| | |\n| --- | --- |\n${terms.map((each) => `| \`${each.term.replaceAll('|', '\\|')}\` | ${describeTerm(each)} |\n`).join('')}`;
+  `| | |\n| --- | --- |\n${terms.map((each) => `| \`${each.term.replaceAll('|', '\\|')}\` | ${describeTerm(each, inBackticks)} |\n`).join('')}`;
 
 function renderExamples(examples: readonly Example[]): string {
   const lines = examples.map(([purpose, line]) => `# ${purpose}\n${line}\n`);

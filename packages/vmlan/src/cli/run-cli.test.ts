@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import type { Command } from 'commander';
 import { VmlanError } from '../client/errors.ts';
 import { vmlan } from './capture-io.fixture.ts';
 import type { CaptureOptions, Ran } from './capture-io.fixture.ts';
@@ -34,6 +36,9 @@ describe('usage', () => {
     { line: 'lsit', code: 2, text: /unknown command 'lsit'/, hint: /did you mean list\?/ },
     { line: 'network strat lab', code: 2, text: /unknown command 'strat'/, hint: /did you mean start\?/ },
     { line: 'list --netwrok lab', code: 2, text: /unknown option '--netwrok'/, hint: /did you mean --network\?/ },
+    { line: 'help lsit', code: 2, text: /unknown command 'lsit'/, hint: /did you mean list\?/ },
+    { line: 'help network strat', code: 2, text: /unknown command 'strat'/, hint: /did you mean start\?/ },
+    { line: 'help list all', code: 2, text: /vmlan list has no command 'all'/, hint: /^$/ },
     { line: 'list -x', code: 2, text: /unknown option '-x'/, hint: /see: vmlan list --help/ },
     { line: 'list extra', code: 2, text: /too many arguments/, hint: /see: vmlan list --help/ },
     { line: 'show', code: 2, text: /missing required argument 'guest'/, hint: /see: vmlan show --help/ },
@@ -51,7 +56,7 @@ describe('usage', () => {
     { line: 'run web --netns 1 --kernel k', code: 2, text: /--kernel and --netns exclude/, hint: /^$/ },
     { line: 'run web --netns 1 -- -vga std', code: 2, text: /no arguments for QEMU/, hint: /^$/ },
     { line: 'run web --arch pdp11', code: 2, text: /no machine is known/, hint: /--arch/ },
-    { line: 'dns add a.b A 1.2.3.4 --ttl soon', code: 2, text: /number of seconds/, hint: /see: vmlan dns --help/ },
+    { line: 'dns add a.b A 1.2.3.4 --ttl soon', code: 2, text: /number of seconds/, hint: /see: vmlan dns add --help/ },
     { line: 'show web nonsense', code: 2, text: /no field "nonsense"/, hint: /one of: name, network, state, ip/ },
     { line: 'show web network speed', code: 2, text: /no field "speed"/, hint: /mode, driver/ },
     { line: 'show web port speed', code: 2, text: /no field "speed"/, hint: /id, protocol/ },
@@ -153,8 +158,10 @@ describe('list', () => {
   test('colours only where they are wanted', async () => {
     const green = '\u001B[32mconnected\u001B[0m';
     assert.ok((await ok('list', { terminal: true })).includes(green));
-    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }])
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }, { CLICOLOR: '0' }, { NO_COLOR: '1', CLICOLOR_FORCE: '1' }])
       assert.ok(!(await ok('list', { terminal: true, env })).includes(green));
+    assert.ok((await ok('list', { env: { CLICOLOR_FORCE: '1' } })).includes(green));
+    assert.ok(!(await ok('list', { env: { CLICOLOR_FORCE: '0' } })).includes(green));
     assert.ok(!(await ok('--no-color list', { terminal: true })).includes(green));
     assert.ok(!(await ok('list')).includes(green));
   });
@@ -464,25 +471,44 @@ describe('run --netns', () => {
 });
 
 describe('help', () => {
+  const everyCommand = async (): Promise<Command[]> => {
+    const { root, define } = createProgram({ ...processIo(), stdout: new Writable() }, '1.2.3');
+    for (const command of root.commands) await define(command);
+    const below = (command: Command): Command[] => [command, ...command.commands.flatMap(below)];
+    return below(root).filter((each) => !each.name().startsWith('_'));
+  };
+  const pageOf = (command: Command): string => {
+    let page = '';
+    command.configureOutput({ writeOut: (text) => (page += text) }).outputHelp();
+    return page;
+  };
+
   test('every page has a description and an example', async () => {
-    const { root, define } = createProgram(processIo(), '1.2.3');
-    for (const command of root.commands.filter((each) => !each.name().startsWith('_'))) {
-      await define(command);
-      for (const each of [command, ...command.commands]) {
-        let page = '';
-        each.configureOutput({ writeOut: (text) => (page += text) }).outputHelp();
-        assert.match(page, /\n\n[A-Z][^]*?\.\n\n/, each.name());
-        assert.match(page, /\nExamples:\n {2}# .*\n {2}\$ /, each.name());
-      }
+    for (const command of await everyCommand()) {
+      if (command.name() === 'help' && command.parent?.parent) continue; // commander's own
+      assert.match(pageOf(command), /\n\n[A-Z][^]*?\.\n\n/, command.name());
+      assert.match(pageOf(command), /\nExamples:\n {2}# .*\n {2}\$ /, command.name());
+    }
+  });
+
+  test('every page fits a terminal of 80 columns', async () => {
+    for (const command of await everyCommand()) {
+      const wide = pageOf(command)
+        .split('\n')
+        .filter((line) => line.length > 80);
+      assert.deepEqual(wide, [], command.name());
     }
   });
 
   test('on stdout, also by the help command', async () => {
-    for (const line of ['run --help', 'help run', '-h run']) {
+    for (const line of ['run --help', 'help run', '-h run', 'help network list', 'help']) {
       const { code, stdout, stderr } = await vmlan(line.split(' '));
       assert.deepEqual([code, stderr], [0, ''], line);
       assert.match(stdout, /^Usage: vmlan/);
     }
+    const page = (await vmlan(['network', 'list', '--help'])).stdout;
+    assert.equal((await vmlan(['help', 'network', 'ls'])).stdout, page);
+    assert.doesNotMatch(page, /only the guests of this network/, 'the options of another command of that name');
   });
 });
 

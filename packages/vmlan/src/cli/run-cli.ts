@@ -7,6 +7,7 @@
 import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { VmlanError } from '../client/errors.ts';
+import { commandNamed } from './find-command.ts';
 import type { Io } from './io.ts';
 import { printable } from './output/width.ts';
 import { createProgram } from './program.ts';
@@ -25,18 +26,25 @@ export async function runCli(argv: readonly string[], io: Io, version: string): 
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return reportUsage(error, io, calledCommand(root, argv));
-    return report(error, io);
+    return reportError(error, io);
   }
 }
 
-/** `vmlan`, or `vmlan run` when that is what was called: where the help is. */
+/** `vmlan`, or `vmlan network list` when that is what was called: where the help is. */
 function calledCommand(root: Command, argv: readonly string[]): string {
-  const names = root.commands.flatMap((command) => [command.name(), ...command.aliases()]);
-  const called = argv.find((word) => names.includes(word));
-  return called === undefined ? 'vmlan' : `vmlan ${called}`;
+  let command = root;
+  const names = [root.name()];
+  for (const word of argv) {
+    const next = commandNamed(command, word);
+    if (next === undefined || next.name() === 'help') continue;
+    command = next;
+    names.push(next.name());
+  }
+  return names.join(' ');
 }
 
-function report(error: unknown, io: Io): number {
+/** Tells what went wrong, never where in the program; the exit code. */
+export function reportError(error: unknown, io: Io): number {
   if (error instanceof VmlanError) {
     writeError(io, error.message, error.hint);
     return error.info.exitCode;

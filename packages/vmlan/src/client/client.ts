@@ -7,6 +7,7 @@
  *     const client = new Client(resolveEndpoint(undefined, process.env, process.getuid()));
  *     const guest = await client.call('getGuest', { params: { name: 'web' } });
  */
+import type * as Http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { ApiRoutes, EventView, EventsQuery, Nothing, Route, RouteName } from '../model/api.ts';
 import { describeEndpoint } from './endpoint.ts';
@@ -16,7 +17,7 @@ import { readEvents } from './event-stream.ts';
 import { requestLine } from './routes.ts';
 
 /** Importing it would load a WebSocket client too, which each command would wait for (docs/datapath.md, start). */
-const { request } = process.getBuiltinModule('node:http');
+const http = (): typeof Http => process.getBuiltinModule('node:http');
 /** Silence of this length ends a request; attaching to a network that has to start is the slowest. */
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -103,7 +104,7 @@ export class Client {
     const where = describeEndpoint(this.endpoint);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const outgoing = request({
+      const outgoing = http().request({
         ...address(this.endpoint),
         agent: false,
         method,

@@ -82,6 +82,23 @@ describe('the npm package', () => {
     assert.equal(manifest['scripts'], undefined);
   });
 
+  test('is imported by its name, with its types', async () => {
+    const project = join(folder, 'prefix');
+    await writeFile(
+      join(project, 'use.mts'),
+      "import { Network } from 'vmlan';\nawait using net = await Network.create({ mode: 'user-v2' });\n" +
+        "const guest: Promise<{ readonly name: string }> = net.addGuest('web');\nconsole.log((await guest).name);\n",
+    );
+    const options = ['--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,esnext.disposable', '--strict'];
+    const types = ['--types', 'node', '--typeRoots', join(CHECKOUT, 'node_modules/@types'), '--noEmit'];
+    const { code, stdout } = await run([join(CHECKOUT, 'node_modules/.bin/tsc'), ...options, ...types, 'use.mts'], {
+      cwd: project,
+    });
+    assert.equal(code, 0, stdout);
+    const ran = await run([process.execPath, '--disable-warning=ExperimentalWarning', 'use.mts'], { cwd: project });
+    assert.deepEqual(ran, { code: 0, stdout: 'web\n', stderr: '' });
+  });
+
   test('runs a daemon and attaches a guest', async () => {
     const { version } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as { version: string };
     assert.equal(await output([program, '--version']), `${version}\n`);

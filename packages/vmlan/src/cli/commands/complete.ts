@@ -3,8 +3,8 @@
  *
  * Zone: control.  Never prints an error: a shell would show it in the middle of the user's line.
  */
-import type { Command } from 'commander';
 import type { Context, DefineCommand } from '../context.ts';
+import { findCommand } from '../find-command.ts';
 import { createProgram } from '../program.ts';
 import { suggestWords } from '../suggest-words.ts';
 import { FORWARD_FIELDS } from '../views/forwards.ts';
@@ -15,30 +15,12 @@ export const define: DefineCommand = (command, context) => {
   command.argument('[words...]', 'the command line so far').action(async (typed: string[]) => {
     const words = typed.filter((word) => word !== '='); // bash makes three words of --network=lab
     const before = words.slice(0, -1);
-    const { command: innermost, rest } = await findCommand(context, before);
+    const { command: innermost, rest } = await findCommand(createProgram(context.io, ''), before);
     const candidates = await suggestWords(innermost, rest, words.at(-1) ?? '', (kind) => namesOf(context, kind));
     const lines = candidates.map(({ word, description }) => (description === '' ? word : `${word}\t${description}`));
     context.output.write(lines.map((line) => `${line}\n`).join(''));
   });
 };
-
-/** Walks down the tree along the words that are commands. */
-async function findCommand(context: Context, before: readonly string[]): Promise<{ command: Command; rest: string[] }> {
-  const program = createProgram(context.io, '');
-  let command = program.root;
-  let rest: string[] = [];
-  for (const word of before) {
-    const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
-    if (next === undefined) {
-      rest.push(word);
-      continue;
-    }
-    await program.define(next);
-    command = next;
-    rest = [];
-  }
-  return { command, rest };
-}
 
 async function namesOf(context: Context, placeholder: string): Promise<readonly string[]> {
   const { client } = context;
