@@ -31,7 +31,6 @@ export function streamEvents(
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
-    connection: 'keep-alive',
   });
   response.write(': vmlan events\n\n');
   if (afterId !== null) source.after(afterId).forEach(send);

@@ -4,7 +4,7 @@
  * Zone: control.
  */
 import { ERROR_CODES, VmlanError, toErrorData } from '../core/errors.ts';
-import type { ErrorData } from '../core/errors.ts';
+import type { ErrorCode, ErrorData } from '../core/errors.ts';
 import type { Problem } from '../model/api.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
@@ -29,10 +29,24 @@ interface HttpError {
 const isHttpError = (error: unknown): error is HttpError =>
   error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number';
 
-/** What the HTTP server itself refuses: no JSON, too long, unknown media type. */
+/** The row of the code table for what the HTTP server itself refuses. */
+const SERVER_CODES: Readonly<Record<number, ErrorCode>> = {
+  404: 'not-found',
+  408: 'timeout',
+  413: 'too-large',
+  414: 'too-large',
+  415: 'unsupported-media-type',
+  431: 'too-large',
+};
+
+export const httpProblem = (status: number, message: string): Problem => ({
+  ...toProblem({ code: SERVER_CODES[status] ?? 'invalid', message }),
+  status,
+});
+
 export function problemOf(error: unknown): Problem {
   if (!(error instanceof VmlanError) && isHttpError(error) && error.statusCode >= 400 && error.statusCode < 500) {
-    return { ...toProblem({ code: 'invalid', message: error.message }), status: error.statusCode };
+    return httpProblem(error.statusCode, error.message);
   }
   return toProblem(toErrorData(error));
 }

@@ -6,15 +6,16 @@
  */
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type * as z from 'zod';
 import { VmlanError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { API_ROUTES } from '../model/api.ts';
 import type { Route, RouteName } from '../model/api.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
 import type { ApiHandlers, ApiRequest, EventSource, VersionSource } from './handlers.ts';
+import { allowedMethods } from './methods.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { checked } from './request-check.ts';
 import { Resources } from './resources.ts';
 
 export const MAX_BODY_BYTES = 65_536;
@@ -30,6 +31,7 @@ export interface ApiOptions {
   readonly versions: VersionSource;
   readonly events: EventSource;
   readonly logger: Logger;
+  readonly version: string;
 }
 
 export function buildServer(options: ApiOptions): FastifyInstance {
@@ -38,17 +40,21 @@ export function buildServer(options: ApiOptions): FastifyInstance {
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
+    frameworkErrors: (error, _request, reply) => sendProblem(reply, error, options.logger),
   });
   server.setErrorHandler((error, _request, reply) => sendProblem(reply, error, options.logger));
-  server.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]!;
-    sendProblem(reply, new VmlanError('not-found', `no route ${request.method} ${path}`), options.logger);
-  });
+  server.removeContentTypeParser('text/plain');
+  server.setNotFoundHandler((request, reply) => answerUnknown(request, reply, options.logger));
   const resources = new Resources(options.versions);
   for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute(server, name, options, resources);
   server.get('/metrics', async (_request, reply) => {
     const status = await options.handlers.status({ params: {}, query: {}, body: {} });
     return reply.type(METRICS_TYPE).send(renderMetrics(status, process.memoryUsage.rss()));
+  });
+  server.get('/openapi.json', async (_request, reply) => {
+    // Few ask for it: its code is read when somebody does.
+    const { openApiDocument } = await import('./openapi.ts');
+    return reply.send(openApiDocument(options.version));
   });
   return server;
 }
@@ -102,21 +108,20 @@ async function answer(route: AnyRoute, handler: AnyHandler, request: FastifyRequ
   });
 }
 
-function checked<Value>(schema: z.ZodType<Value>, value: unknown, place: string): Value {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  const where = issue.path.length === 0 ? place : issue.path.map(String).join('.');
-  throw new VmlanError('invalid', `${where}: ${issueText(issue)}`);
-}
-
-function issueText(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys')
-    return `unknown key ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`;
-  if (issue.code === 'invalid_type')
-    return `not ${issue.expected === 'undefined' ? 'allowed' : `of type ${issue.expected}`}`;
-  if (issue.code === 'invalid_value') return `none of ${issue.values.map(String).join(', ')}`;
-  return issue.message;
+/** No such path, or a path without this method. */
+function answerUnknown(request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  const { method } = request;
+  const path = request.url.split('?')[0]!;
+  const allowed = allowedMethods(path);
+  if (allowed.length > 0) void reply.header('allow', allowed.join(', '));
+  if (allowed.length > 0 && method === 'OPTIONS') return void reply.status(204).send();
+  const error =
+    allowed.length === 0
+      ? new VmlanError('not-found', `no route ${method} ${path}`, { hint: 'docs/api.md and /openapi.json list them' })
+      : new VmlanError('method-not-allowed', `${path} has no method ${method}`, {
+          hint: `it has ${allowed.join(', ')}`,
+        });
+  return sendProblem(reply, error, logger);
 }
 
 function sendProblem(reply: FastifyReply, error: unknown, logger: Logger): void {

@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { ERROR_CODES, VmlanError, fromErrorData, toErrorData, type ErrorCode } from './errors.ts';
 
 test('every code has a title, an HTTP error status and an exit code that the command line documents', () => {
-  for (const [code, { status, exitCode, title }] of Object.entries(ERROR_CODES)) {
+  for (const [code, { status, exitCode, title, meaning, remedy }] of Object.entries(ERROR_CODES)) {
     assert.match(code, /^[a-z]+(-[a-z]+)*$/);
     assert.ok(status >= 400 && status < 600, code);
     assert.ok(exitCode >= 1 && exitCode <= 6, code);
     assert.match(title, /^[A-Z]/);
+    for (const sentence of [meaning, remedy]) assert.match(sentence, /^[A-Za-z`].*\.$/, code);
   }
 });
 
@@ -19,7 +20,7 @@ test('an error has its code, message, hint and cause', () => {
   assert.equal(error.message, 'cannot open "lab"');
   assert.equal(error.hint, 'ask the owner');
   assert.equal(error.cause, cause);
-  assert.deepEqual(error.info, { status: 403, exitCode: 5, title: 'Not permitted' });
+  assert.partialDeepStrictEqual(error.info, { status: 403, exitCode: 5, title: 'Not permitted' });
   assert.equal('cause' in new VmlanError('internal', 'x'), false);
 });
 

@@ -75,6 +75,7 @@ export class Daemon {
       }),
       events: context.events,
       logger,
+      version: context.version,
     });
     const daemon = new Daemon(async (stopNetworks) => {
       if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));

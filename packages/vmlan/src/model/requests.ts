@@ -56,7 +56,7 @@ export interface NetnsInput {
   readonly configure?: boolean | undefined;
 }
 
-const netnsInputSchema: z.ZodType<NetnsInput, NetnsInput> = z
+export const netnsInputSchema: z.ZodType<NetnsInput, NetnsInput> = z
   .strictObject({
     pid: z.int().positive().optional(),
     path: z.string().startsWith('/', 'the path of a namespace is absolute').max(4096).optional(),

@@ -37,7 +37,7 @@ export interface NicCounters {
   readonly dropsToGuest: number;
 }
 
-const nicCountersSchema: z.ZodType<NicCounters> = z.object({
+export const nicCountersSchema: z.ZodType<NicCounters> = z.object({
   framesFromGuest: z.number(),
   framesToGuest: z.number(),
   bytesFromGuest: z.number(),
@@ -75,7 +75,7 @@ export interface NicView {
   readonly counters: NicCounters | null;
 }
 
-const nicViewSchema: z.ZodType<NicView> = z.object({
+export const nicViewSchema: z.ZodType<NicView> = z.object({
   key: z.string(),
   network: z.string(),
   mac: z.string().nullable(),

@@ -1,0 +1,135 @@
+/**
+ * What is said about the documents of the API and their keys.
+ *
+ * Zone: control.  Made from the interfaces of the model by VMLAN_UPDATE_DOCS=1 ./bin/test api/openapi; do not edit.
+ */
+import type { Description } from './description-texts.ts';
+
+export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
+  GuestInput: {
+    keys: {
+      network: 'Omitted: the default network (`defaultNetwork` of the status).',
+      mac: 'Omitted: derived from the machine, the network and the name, always the same.',
+      ip: 'Keeps this IPv4 address for the guest.',
+      connected: 'Default true.',
+    },
+  },
+  GuestPatch: {
+    keys: {
+      network: "Which of the guest's NICs; omitted: the only one, or the first.",
+      ip: 'null lets the reserved address go.',
+    },
+  },
+  NetnsInput: {
+    text: 'A network namespace, by a process that is in it or by path (`/run/netns/NAME`).',
+    keys: {
+      interface: 'Default `eth0`.',
+      configure: 'Also set address, route and resolver in the namespace; default true.',
+    },
+  },
+  AttachInput: {
+    keys: {
+      network: "Omitted: the guest's own network, or the default one for a new guest.",
+      kind: 'Default `qemu-stream`.',
+      mac: 'For a guest that is registered by this call.',
+      server: '`qemu-server`: the absolute path or HOST:PORT where the VMM listens.',
+    },
+  },
+  DetachInput: {
+    keys: {
+      network: 'Omitted: every NIC of the guest.',
+    },
+  },
+  ForwardInput: {
+    text: '`host` and `guest` are endpoints as people write them:\n- host side: `8080`, `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:8000-8010`, `*:8080`, `/run/app.sock`\n- guest side: `web:80`, `192.168.104.5:80`, `[fd00::5]:80`, `web:9000-9010`; for `reverse` a port of the gateway: `5000`',
+    keys: {
+      network: 'Omitted: the network of the guest, or the default one.',
+      protocol: 'Default tcp.',
+      direction: 'Default host: from the host to the guest.',
+    },
+  },
+  RecordInput: {
+    keys: {
+      network: 'Omitted: the default network.',
+      value: 'In zone file notation, e.g. `10 mail.lab.internal` for MX.',
+    },
+  },
+  ShutdownInput: {
+    keys: {
+      networks: 'Default true: the networks stop too; false: the next daemon takes them over.',
+    },
+  },
+  EventsQuery: {
+    text: 'What of the events is wanted; everything that happens from now on without it.',
+    keys: {
+      after: 'First the events behind this id that are still known; `0`: all of them.',
+      follow: '`false`: ends with what is known now.',
+    },
+  },
+  Problem: {
+    keys: {
+      type: '`urn:vmlan:error:CODE`.',
+      code: 'The row of the code table in core/errors.ts.',
+      hint: 'The next step.',
+    },
+  },
+  NicView: {
+    keys: {
+      key: '`GUEST/INDEX`.',
+      aliasMac: 'The MAC on the wire when another guest of the network already carries `mac`.',
+      ip: 'The IPv4 address kept for this NIC; null: one of the pool.',
+      connected: 'The wanted state of the link.',
+      state: '`waiting`: nobody is at the other end yet; `stopped`: the network does not run.',
+      attachment: "How it was attached last; null: never, or by the network's common socket.",
+    },
+  },
+  GuestView: {
+    keys: {
+      registered:
+        'False: it came by a common socket and was never registered; its name is its DHCP host name or its MAC.',
+      names: 'Names that DNS knows it by.',
+    },
+  },
+  NetworkView: {
+    keys: {
+      driver: 'What moves the frames, and why this one.',
+      problem: 'Why it failed, or why it could not be started.',
+      hostAddress: "The host's own address on the segment, when it has one.",
+      sockets: 'Sockets that any number of guests attach to; null while it does not run.',
+      restarts: 'How often the network process was started again after it died.',
+      counters:
+        'What the datapath counts, by name; what never happened is left out. docs/limits.md says what some of them mean.',
+      ping: 'true, or why guests cannot ping beyond the gateway.',
+      warnings: 'Operational trouble of the running network, e.g. leases that cannot be stored.',
+    },
+  },
+  LeaseView: {
+    keys: {
+      expiresMs: 'null: it does not run out.',
+    },
+  },
+  ForwardView: {
+    keys: {
+      host: 'As in ForwardInput, written in full.',
+      origin: '`config`: from networks.yaml; `api`: added live and kept.',
+    },
+  },
+  AttachResult: {
+    text: 'What to give the VMM, and which addresses the guest will have.',
+    keys: {
+      socket:
+        'Where the VMM connects (`qemu-stream`), listens (`qemu-server`), sends to (`qemu-dgram`, `vfkit`); null for `netns`.',
+      localSocket: 'The path that the VMM binds itself (`qemu-dgram`, `vfkit`).',
+      interface: 'The interface inside the namespace.',
+    },
+  },
+  StatusView: {
+    keys: {
+      defaultNetwork: 'Where a guest goes that names no network.',
+    },
+  },
+  EventView: {
+    text: 'One `data:` line of the event stream; the SSE `event:` is `type`, the SSE `id:` is `id`.',
+    keys: {},
+  },
+};

@@ -1,0 +1,50 @@
+/**
+ * One request of every route, in an order in which they succeed: the examples of docs/api.md and of the OpenAPI
+ * document, which tests send to a real daemon.
+ *
+ * Zone: control.  The daemon of the examples has a network `lab` (10.77.0.0/24) in its configuration.
+ */
+import type { RouteName } from '../model/api.ts';
+
+export interface ApiExample {
+  readonly route: RouteName;
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+const LAB = { name: 'lab' };
+const WEB = { name: 'web' };
+/** Ids follow from what they stand for. */
+const FORWARD = { id: 'fwd-6738ad7495' };
+const RECORD = { id: 'rec-bc578229b6' };
+
+export const API_EXAMPLES: readonly ApiExample[] = [
+  { route: 'health' },
+  { route: 'listNetworks' },
+  { route: 'startNetwork', params: LAB },
+  { route: 'getNetwork', params: LAB },
+  { route: 'createGuest', body: { name: 'web', network: 'lab', ip: '10.77.0.20' } },
+  { route: 'attachGuest', params: WEB, body: { kind: 'qemu-stream' } },
+  { route: 'getGuest', params: WEB },
+  { route: 'updateGuest', params: WEB, body: { connected: false } },
+  { route: 'listGuests', query: { network: 'lab' } },
+  { route: 'listLeases', params: LAB },
+  { route: 'createForward', body: { host: '127.0.0.1:9090', guest: 'web:80', network: 'lab' } },
+  { route: 'listForwards' },
+  { route: 'getForward', params: FORWARD },
+  { route: 'deleteForward', params: FORWARD },
+  {
+    route: 'createRecord',
+    body: { name: 'www.lab.internal', type: 'CNAME', value: 'web.lab.internal', network: 'lab' },
+  },
+  { route: 'listRecords', query: { network: 'lab' } },
+  { route: 'getRecord', params: RECORD },
+  { route: 'deleteRecord', params: RECORD },
+  { route: 'events', query: { after: '0', follow: 'false' } },
+  { route: 'status' },
+  { route: 'detachGuest', params: WEB, body: {} },
+  { route: 'deleteGuest', params: WEB },
+  { route: 'stopNetwork', params: LAB },
+  { route: 'shutdown', body: { networks: true } },
+];
