@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
-import { Writable } from 'node:stream';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import type { Command } from 'commander';
 import { VmlanError } from '../client/errors.ts';
 import { vmlan } from './capture-io.fixture.ts';
 import type { CaptureOptions, Ran } from './capture-io.fixture.ts';
-import { createProgram } from './program.ts';
-import { processIo } from './io.ts';
 import { StubDaemon, guestView, networkView, nicView } from './stub-daemon.fixture.ts';
 
 let daemon: StubDaemon;
@@ -467,91 +463,6 @@ describe('run --netns', () => {
     daemon.guests = [];
     await waiting;
     assert.match(daemon.changes.at(-1) ?? '', /^detachGuest \{"name":"c1"\} \{"network":"lab"\}$/);
-  });
-});
-
-describe('help', () => {
-  const everyCommand = async (): Promise<Command[]> => {
-    const { root, define } = createProgram({ ...processIo(), stdout: new Writable() }, '1.2.3');
-    for (const command of root.commands) await define(command);
-    const below = (command: Command): Command[] => [command, ...command.commands.flatMap(below)];
-    return below(root).filter((each) => !each.name().startsWith('_'));
-  };
-  const pageOf = (command: Command): string => {
-    let page = '';
-    command.configureOutput({ writeOut: (text) => (page += text) }).outputHelp();
-    return page;
-  };
-
-  test('every page has a description and an example', async () => {
-    for (const command of await everyCommand()) {
-      if (command.name() === 'help' && command.parent?.parent) continue; // commander's own
-      assert.match(pageOf(command), /\n\n[A-Z][^]*?\.\n\n/, command.name());
-      assert.match(pageOf(command), /\nExamples:\n {2}# .*\n {2}\$ /, command.name());
-    }
-  });
-
-  test('every page fits a terminal of 80 columns', async () => {
-    for (const command of await everyCommand()) {
-      const wide = pageOf(command)
-        .split('\n')
-        .filter((line) => line.length > 80);
-      assert.deepEqual(wide, [], command.name());
-    }
-  });
-
-  test('on stdout, also by the help command', async () => {
-    for (const line of ['run --help', 'help run', '-h run', 'help network list', 'help']) {
-      const { code, stdout, stderr } = await vmlan(line.split(' '));
-      assert.deepEqual([code, stderr], [0, ''], line);
-      assert.match(stdout, /^Usage: vmlan/);
-    }
-    const page = (await vmlan(['network', 'list', '--help'])).stdout;
-    assert.equal((await vmlan(['help', 'network', 'ls'])).stdout, page);
-    assert.doesNotMatch(page, /only the guests of this network/, 'the options of another command of that name');
-  });
-});
-
-describe('completion', () => {
-  const words = async (...before: string[]): Promise<string[]> => {
-    const { stdout } = await vmlan(['__complete', '--', ...before], { env: { VMLAN_HOST: `unix://${daemon.socket}` } });
-    return stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => line.split('\t')[0] ?? '');
-  };
-
-  test('commands, options, choices and names', async () => {
-    assert.deepEqual(await words('net'), ['network']);
-    assert.ok((await words('')).includes('run'));
-    assert.ok(!(await words('')).includes('__complete'));
-    assert.deepEqual(await words('network', 'st'), ['start', 'stop']);
-    assert.deepEqual(await words('show', ''), ['web']);
-    assert.deepEqual(await words('show', 'web', ''), ['network', 'port']);
-    assert.deepEqual(await words('network', 'show', 'd'), ['dev']);
-    assert.deepEqual(await words('network', 'stop', 'lab', 'd'), ['dev']);
-    assert.deepEqual(await words('run', 'x', '--network', ''), ['lab', 'dev']);
-    assert.deepEqual(await words('run', 'x', '--network=d'), ['--network=dev']);
-    assert.deepEqual(await words('run', 'x', '--network', '=', 'd'), ['dev']);
-    assert.deepEqual(await words('attach', '--kind', 'qemu-s'), ['qemu-stream', 'qemu-socket-tcp', 'qemu-server']);
-    assert.deepEqual(await words('attach', '--kind', 'vfkit', 'w'), ['web']);
-    assert.deepEqual(await words('list', '--o'), ['--output']);
-    assert.deepEqual(await words('-o', 'j'), ['json']);
-    assert.deepEqual(await words('run', '--image', ''), []);
-    assert.deepEqual(await words('list', ''), []);
-    assert.deepEqual(await words('completion', 'z'), ['zsh']);
-    assert.deepEqual(await words('up', 'x', ''), []);
-  });
-
-  test('never fails', async () => {
-    const none = { env: { VMLAN_HOST: 'unix:///nowhere' } };
-    assert.deepEqual(await vmlan(['__complete', '--', 'show', ''], none), { code: 0, stdout: '', stderr: '' });
-    assert.equal((await vmlan(['__complete'], none)).code, 0);
-  });
-
-  test('scripts for three shells', async () => {
-    for (const shell of ['bash', 'zsh', 'fish'])
-      assert.match((await vmlan(['completion', shell])).stdout, /vmlan __complete -- /);
   });
 });
 

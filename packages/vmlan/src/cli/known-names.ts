@@ -1,0 +1,92 @@
+/**
+ * Names that the daemon knows, as candidates: what the placeholders of arguments and options stand for.
+ *
+ * Zone: control.  Without a daemon there are none: the caller takes a failure for an empty answer.
+ */
+import type { Command } from 'commander';
+import type { Context } from './context.ts';
+import { plain } from './suggest-words.ts';
+import type { Candidate } from './suggest-words.ts';
+import { FORWARD_FIELDS } from './views/forwards.ts';
+import { firstAddress4, networkFields, summaryFields } from './views/guests.ts';
+import type { Field } from './views/guests.ts';
+import { networkDetails } from './views/networks.ts';
+
+/** Who presses a key waits no longer. */
+const ANSWER = { timeoutMs: 1000 };
+
+export async function knownNames(
+  context: Context,
+  placeholder: string,
+  command: Command,
+  given: readonly string[],
+): Promise<Candidate[]> {
+  switch (placeholder) {
+    case 'guest':
+      return guests(context);
+    case 'target': // GUEST:PORT
+      return (await guests(context)).map((each) => ({ ...each, word: `${each.word}:` }));
+    case 'network':
+      return networks(context);
+    case 'forward':
+      return forwards(context);
+    case 'record':
+      return records(context);
+    case 'section':
+      return ['network', 'port', ...(await guestFields(context, given))].map(plain);
+    case 'field':
+      return (await fieldsOf(context, command, given)).map(plain);
+    default:
+      return [];
+  }
+}
+
+async function guests({ client }: Context): Promise<Candidate[]> {
+  const found = await client.call('listGuests', {}, ANSWER);
+  return found.map(({ name, nics: [nic] }) => ({
+    word: name,
+    description: nic === undefined ? '' : [firstAddress4(nic), nic.network].filter((part) => part !== null).join(', '),
+  }));
+}
+
+async function networks({ client }: Context): Promise<Candidate[]> {
+  const found = await client.call('listNetworks', undefined, ANSWER);
+  return found.map(({ name, mode, subnet }) => ({
+    word: name,
+    description: subnet === null ? mode : `${mode}, ${subnet}`,
+  }));
+}
+
+async function forwards({ client }: Context): Promise<Candidate[]> {
+  const found = await client.call('listForwards', {}, ANSWER);
+  return found.map(({ id, direction, host, guest }) => ({
+    word: id,
+    description: direction === 'host' ? `${host} -> ${guest}` : `${guest} -> ${host}`,
+  }));
+}
+
+async function records({ client }: Context): Promise<Candidate[]> {
+  const found = await client.call('listRecords', {}, ANSWER);
+  return found.map(({ id, name, type, value }) => ({ word: id, description: `${name} ${type} ${value}` }));
+}
+
+const namesOf = (fields: readonly Field[]): string[] => fields.map(([name]) => name);
+
+async function guestFields({ client }: Context, [name = '']: readonly string[]): Promise<string[]> {
+  const guest = await client.call('getGuest', { params: { name } }, ANSWER);
+  const [nic] = guest.nics;
+  return nic === undefined ? [] : namesOf(summaryFields(guest, nic, 0));
+}
+
+/** `vmlan show GUEST network|port FIELD` and `vmlan network show NETWORK FIELD`. */
+async function fieldsOf({ client }: Context, command: Command, given: readonly string[]): Promise<string[]> {
+  const [name = '', section] = given;
+  if (command.parent?.name() === 'network') {
+    return namesOf(networkDetails(await client.call('getNetwork', { params: { name } }, ANSWER), 0));
+  }
+  if (section === 'port') return FORWARD_FIELDS.map(([field]) => field);
+  if (section !== 'network') return [];
+  const [nic] = (await client.call('getGuest', { params: { name } }, ANSWER)).nics;
+  if (nic === undefined) return [];
+  return namesOf(networkFields(nic, await client.call('getNetwork', { params: { name: nic.network } }, ANSWER)));
+}
