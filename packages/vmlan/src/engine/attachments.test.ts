@@ -10,7 +10,7 @@ import * as C from '../sys/constants.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
 import { arpFrame } from '../wire/packets.fixture.ts';
 import { EngineBench } from './bench.fixture.ts';
-import type { LinkSpec, SocketAddress } from './control-messages.ts';
+import type { LineShape, LinkSpec, SocketAddress } from './control-messages.ts';
 import { lineOf } from './guest.fixture.ts';
 import { MAX_PORTS } from './guests.ts';
 import { withSocketPath } from './socket-path.fixture.ts';
@@ -280,23 +280,17 @@ describe('a TAP', () => {
   });
 });
 
-describe('faults', () => {
-  test('are put on the link that a NIC has, and taken off', () => {
+describe('shapes', () => {
+  test('hold for the link that a NIC has, and for the next', () => {
     const bench = new EngineBench();
     bench.setNic('web/0', MAC);
     add(bench, listening(TCP));
-    const set = (fromGuest: object | null | undefined, toGuest?: object | null): void =>
-      void bench.request({
-        type: 'set-faults',
-        nic: 'web/0',
-        ...(fromGuest === undefined ? {} : { fromGuest }),
-        ...(toGuest === undefined ? {} : { toGuest }),
-      });
-    assert.throws(() => set({ loss: 1 }), { code: 'not-found' });
+    const set = (fromGuest: LineShape | null, toGuest: LineShape | null): void =>
+      void bench.request({ type: 'set-shape', shape: { id: 's', nic: 'web/0', peer: null, fromGuest, toGuest } });
     const machine = Machine.dials(bench);
     machine.says(asks('192.168.104.2'));
     assert.deepEqual(machine.hears(), [ANSWER]);
-    set({ loss: 1 });
+    set({ lossPercent: 100 }, null);
     machine.says(asks('192.168.104.2'));
     assert.deepEqual(machine.hears(), []);
     set(null, { delayMs: 100 });
@@ -306,15 +300,17 @@ describe('faults', () => {
     bench.passes(20);
     assert.deepEqual(machine.hears(), [ANSWER]);
     machine.says(asks('192.168.104.2'));
-    set(undefined, null);
+    bench.request({ type: 'remove-shape', shapeId: 's' });
     bench.turn();
-    assert.deepEqual(machine.hears(), [ANSWER], 'what waits leaves when the fault ends');
-    assert.equal(bench.kernel.openFds().filter((line) => line.includes('eventfd')).length, 0);
-    set({ loss: 1 });
+    assert.deepEqual(machine.hears(), [ANSWER], 'what waits leaves when the shape ends');
+    set({ partition: true }, null);
     machine.leaves();
     const again = Machine.dials(bench);
     again.says(asks('192.168.104.2'));
-    assert.deepEqual(again.hears(), [ANSWER], 'a link that comes anew is whole');
+    assert.deepEqual(again.hears(), []);
+    bench.request({ type: 'remove-shape', shapeId: 's' });
+    again.says(asks('192.168.104.2'));
+    assert.deepEqual(again.hears(), [ANSWER]);
   });
 });
 

@@ -9,8 +9,6 @@ import { type Counters, counter } from '../core/counters.ts';
 import { VmlanError } from '../core/errors.ts';
 import { Connector } from '../links/connector.ts';
 import { DatagramLink } from '../links/datagram.ts';
-import { FaultInjector } from '../links/fault-injector.ts';
-import { FaultBuffers, type Faults } from '../links/fault-line.ts';
 import type { LinkInput } from '../links/link.ts';
 import { Listener } from '../links/listener.ts';
 import type { StreamBuffers } from '../links/stream-framing.ts';
@@ -49,13 +47,6 @@ interface PortInput extends LinkInput {
   readonly isRefused: boolean;
 }
 
-/** A link whose far end is there, and what stands between it and its port. */
-interface LiveLink {
-  readonly port: Port;
-  readonly link: LinkOutput;
-  faults: FaultInjector | null;
-}
-
 export class Attachments {
   readonly #sys: Sys;
   readonly #loop: EventLoop;
@@ -65,8 +56,6 @@ export class Attachments {
   /** By link id: everything that ends with it. */
   readonly #links = new Map<string, Set<Closable>>();
   readonly #datagramLinks = new Set<DatagramLink>();
-  readonly #live = new Set<LiveLink>();
-  #faultBuffers: FaultBuffers | null = null;
   /** Addresses that no link needs any more: the arena frees nothing, and links come and go for months. */
   readonly #spareAddresses: SockAddr[] = [];
 
@@ -118,63 +107,29 @@ export class Attachments {
     for (const id of [...this.#links.keys()]) this.remove(id);
   }
 
-  /** Throws `not-found` when the NIC has no link. A link that comes anew has no faults. */
-  setFaults(nic: string, fromGuest: Faults | null | undefined, toGuest: Faults | null | undefined): void {
-    const live = [...this.#live].find(({ port }) => port.nicKey === nic);
-    if (live === undefined) throw new VmlanError('not-found', `NIC "${nic}" has no link`);
-    live.faults ??= this.#newFaults(live);
-    const { faults, port } = live;
-    const now = this.#sys.monotonicMs();
-    if (fromGuest !== undefined) faults.fromGuest.set(fromGuest, now);
-    if (toGuest !== undefined) faults.toGuest.set(toGuest, now);
-    if (!this.#live.has(live)) return; // what was released has ended the link
-    port.link = faults.idle ? live.link : faults;
-    if (!faults.idle) return;
-    faults.close();
-    live.faults = null;
-  }
-
-  #newFaults(live: LiveLink): FaultInjector {
-    this.#faultBuffers ??= new FaultBuffers(this.#sys.arena);
-    const toPort = (off: number, len: number, nowMs: number): void => {
-      // A frame cut into many may have ended its own link on the way.
-      if (this.#live.has(live)) this.#ports.onFrame(live.port, off, len, nowMs);
-    };
-    return new FaultInjector(this.#sys, this.#loop, live.link, this.#faultBuffers, this.#counters, toPort);
-  }
-
   /** Link input that gives each up-time of a link a port of its own. */
   #input(nic: string | null, host: readonly string[] | null, onDown: (link: LinkOutput) => void): PortInput {
-    let live: LiveLink | null = null;
+    let port: Port | null = null;
     let isRefused = false;
     return {
       get isRefused() {
         return isRefused;
       },
       onFrame: (off, len, nowMs) => {
-        if (live === null) return;
-        if (live.faults === null) this.#ports.onFrame(live.port, off, len, nowMs);
-        else live.faults.onFrame(off, len, nowMs);
+        if (port !== null) this.#ports.onFrame(port, off, len, nowMs);
       },
       restMs: (nowMs) => {
-        const rest = live?.port.floods.restMs(nowMs) ?? 0;
+        const rest = port?.floods.restMs(nowMs) ?? 0;
         if (rest > 0) this.#counters.count(FLOODS_RESTED);
         return rest;
       },
       onUp: (link) => {
-        const port = this.#ports.addPort(link, nic, host !== null, host ?? []);
+        port = this.#ports.addPort(link, nic, host !== null, host ?? []);
         isRefused = port === null;
-        if (port === null) return;
-        live = { port, link, faults: null };
-        this.#live.add(live);
       },
       onDown: (link) => {
-        if (live !== null) {
-          live.faults?.close();
-          this.#live.delete(live);
-          this.#ports.removePort(live.port);
-        }
-        live = null;
+        if (port !== null) this.#ports.removePort(port);
+        port = null;
         onDown(link);
       },
     };

@@ -12,7 +12,6 @@
  */
 import assert from 'node:assert/strict';
 import { fromErrorData } from '../core/errors.ts';
-import { FaultBuffers } from '../links/fault-line.ts';
 import * as C from '../sys/constants.ts';
 import { Client } from '../sys/fake/client.fixture.ts';
 import { FakeSys } from '../sys/fake/fake-sys.ts';
@@ -88,8 +87,6 @@ export class EngineBench {
   readonly engine: NetworkEngine;
   /** Programs of the host. */
   readonly client: Client;
-  /** For guests whose cable is bad. */
-  readonly faultBuffers: FaultBuffers;
   /** Every message but answers, in order. */
   readonly messages: FromEngine[] = [];
   /** While true, leases are not stored. */
@@ -115,7 +112,6 @@ export class EngineBench {
       (message) => void this.#inbox.push(message),
       () => this.#next(),
     );
-    this.faultBuffers = new FaultBuffers(this.sys.arena);
     this.turn();
   }
 

@@ -6,10 +6,10 @@
  * converted once, in the engine.  This file is all that `drivers/userspace` may know of the engine.
  */
 import type { ErrorData } from '../core/errors.ts';
-import type { Faults } from '../links/fault-line.ts';
+import type { Distribution, LineShape } from '../links/line-shape.ts';
 import type { LeaseChanges } from '../services/lease-store.ts';
 
-export type { Faults, LeaseChanges };
+export type { Distribution, LeaseChanges, LineShape };
 
 export type EngineMode = 'user' | 'user-v2' | 'shared' | 'nat' | 'host' | 'isolated';
 
@@ -126,6 +126,19 @@ export interface ForwardSpec {
   readonly target: SocketAddress;
 }
 
+/** As a peer: the gateway, and all that lies beyond it. */
+export const GATEWAY_PEER = 'gateway';
+
+/** Faults on purpose on the frames of one NIC, or on those between it and one other. */
+export interface ShapeSpec {
+  readonly id: string;
+  readonly nic: string;
+  /** The key of another NIC, GATEWAY_PEER, or null: whoever is at the other end. */
+  readonly peer: string | null;
+  readonly fromGuest: LineShape | null;
+  readonly toGuest: LineShape | null;
+}
+
 export type ToEngine =
   | { readonly type: 'add-link'; readonly id: number; readonly linkId: string; readonly link: LinkSpec }
   | { readonly type: 'remove-link'; readonly id: number; readonly linkId: string }
@@ -133,14 +146,9 @@ export type ToEngine =
   | { readonly type: 'remove-nic'; readonly id: number; readonly key: string }
   | { readonly type: 'add-forward'; readonly id: number; readonly forward: ForwardSpec }
   | { readonly type: 'remove-forward'; readonly id: number; readonly forwardId: string }
-  /** Faults on the link that a NIC has now; null ends them, absent leaves a direction as it is. */
-  | {
-      readonly type: 'set-faults';
-      readonly id: number;
-      readonly nic: string;
-      readonly fromGuest?: Faults | null;
-      readonly toGuest?: Faults | null;
-    }
+  /** A shape of this id is changed: what waits is not lost. */
+  | { readonly type: 'set-shape'; readonly id: number; readonly shape: ShapeSpec }
+  | { readonly type: 'remove-shape'; readonly id: number; readonly shapeId: string }
   | { readonly type: 'set-records'; readonly id: number; readonly records: readonly DnsRecord[] }
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }

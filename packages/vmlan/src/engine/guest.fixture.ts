@@ -4,8 +4,7 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { FaultInjector } from '../links/fault-injector.ts';
-import type { Faults } from '../links/fault-line.ts';
+import type { LineShape } from '../links/line-shape.ts';
 import { LoopbackLink } from '../links/loopback.ts';
 import type { Port } from '../switching/port.ts';
 import { parseIpv4 } from '../wire/address.ts';
@@ -79,7 +78,6 @@ export class BenchGuest {
   link: LoopbackLink | null = null;
   /** Takes frames instead of `frames`. */
   onFrame: ((frame: Uint8Array) => void) | null = null;
-  #faults: FaultInjector | null = null;
   readonly #bench: EngineBench;
   #xid = 1;
 
@@ -105,8 +103,7 @@ export class BenchGuest {
       sys.arena,
       {
         onFrame: (off, len, nowMs) => {
-          if (this.#faults !== null) this.#faults.onFrame(off, len, nowMs);
-          else if (this.port !== null) engine.onFrame(this.port, off, len, nowMs);
+          if (this.port !== null) engine.onFrame(this.port, off, len, nowMs);
         },
         restMs: () => 0,
         onUp: (link) => (this.port = engine.addPort(link, this.nic, false)),
@@ -117,22 +114,16 @@ export class BenchGuest {
     this.#bench.turn();
   }
 
-  /** Puts faults on the cable, until it is unplugged. */
-  suffers(fromGuest: Faults | null, toGuest: Faults | null): void {
-    const { engine, sys } = this.#bench;
-    const port = this.port!;
-    const toPort = (off: number, len: number, nowMs: number): void => engine.onFrame(port, off, len, nowMs);
-    const buffers = this.#bench.faultBuffers;
-    this.#faults ??= new FaultInjector(sys, engine.loop, this.link!, buffers, engine.counters, toPort);
-    this.#faults.fromGuest.set(fromGuest, sys.monotonicMs());
-    this.#faults.toGuest.set(toGuest, sys.monotonicMs());
-    port.link = this.#faults;
+  /** Shapes what passes the cable, also one that is plugged in later. */
+  suffers(fromGuest: LineShape | null, toGuest: LineShape | null): void {
+    const id = `cable of ${this.port!.nicKey}`;
+    if (fromGuest === null && toGuest === null) return void this.#bench.request({ type: 'remove-shape', shapeId: id });
+    const shape = { id, nic: this.port!.nicKey, peer: null, fromGuest, toGuest };
+    return void this.#bench.request({ type: 'set-shape', shape });
   }
 
   unplug(): void {
     const { port } = this;
-    this.#faults?.close();
-    this.#faults = null;
     this.port = null;
     if (port !== null) this.#bench.engine.removePort(port);
     this.#bench.turn();

@@ -35,6 +35,8 @@ export interface GuestsParts {
   readonly emit: (event: EngineEvent) => void;
   /** A guest's presence or address has changed. */
   readonly changed: (guest: string) => void;
+  /** The port is this NIC's from now on. */
+  readonly portBound: (port: Port) => void;
   /** The port's flows have to end when `dueMs` comes, unless they moved. */
   readonly portGone: (port: Port, host: SegmentHost) => void;
   /** The guest of `from` is back on `to`. */
@@ -299,6 +301,7 @@ export class Guests implements ClientNaming {
     const before = this.#lastPorts.get(key);
     this.#lastPorts.delete(key);
     if (before !== undefined) this.#parts.portMoved(before, port);
+    this.#parts.portBound(port);
     this.#parts.store.onNicHere(key, this.#parts.epochMs());
     this.#names.publish(nic.guest, host); // an address may have been allocated before the link came up
     this.#parts.emit({ kind: 'guest-up', guest: this.snapshotOf(nic) });

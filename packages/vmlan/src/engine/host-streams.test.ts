@@ -29,7 +29,7 @@ const PATTERN = sha256(pattern(BYTES));
 for (const peekOffset of [true, false]) {
   describe(peekOffset ? 'with the kernel’s peek offset' : 'without it, as before Linux 6.9', () => {
     const lab = (): TcpBench => new TcpBench({ peekOffset });
-    const LOSS = { loss: 0.03, reorder: 0.02, duplicate: 0.01 };
+    const LOSS = { lossPercent: 3, reorderPercent: 2, duplicatePercent: 1 };
 
     test('what the probe says is what is used', () => {
       assert.equal(lab().bench.engine.capabilities.peekOffset, peekOffset);

@@ -47,6 +47,7 @@ import { LeaseJournal } from './lease-journal.ts';
 import { EventLoop } from './loop.ts';
 import type { SegmentHost, SharedParts } from './segment-host.ts';
 import { Segments } from './segments.ts';
+import { Shapes } from './shapes.ts';
 import { sayUnreachable } from './tcp-unreachable.ts';
 import { UpstreamQuestions } from './upstream-questions.ts';
 
@@ -86,6 +87,7 @@ export class NetworkEngine {
   readonly #forwards: ForwardTable;
   readonly #segments: Segments;
   readonly #questions: UpstreamQuestions;
+  readonly #shapes: Shapes;
   /** Ports whose flows end after their grace, in the order in which they went. */
   readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
   readonly #dnsScratch: number;
@@ -126,6 +128,7 @@ export class NetworkEngine {
 
     this.store = new LeaseStore((event, lease) => this.guests.onLease(event, lease));
     this.guests = this.#newGuests();
+    this.#shapes = this.#newShapes();
     this.#dhcp = config.ipv4 === null ? null : new DhcpServer(dhcp4Config(config), this.store, this.counters);
     this.#dhcp6 =
       config.ipv6 === null || config.mode === 'isolated'
@@ -188,6 +191,7 @@ export class NetworkEngine {
 
   /** A frame from a guest; borrowed, may be changed. */
   onFrame(port: Port, off: number, len: number, nowMs: number): void {
+    if (port.shaper !== null) return port.shaper.onFromGuest(off, len);
     this.guests.hostOf(port)?.segment.onFrame(port, off, len, nowMs);
   }
 
@@ -223,11 +227,12 @@ export class NetworkEngine {
 
   pollAt(nowMs: number): number {
     let at = Math.min(this.#routeCheckMs, this.tcp.pollAt(), this.udp.pollAt(), this.echo.pollAt());
-    at = Math.min(at, this.#segments.pollAt(nowMs));
+    at = Math.min(at, this.#segments.pollAt(nowMs), this.#shapes.pollAt(nowMs));
     return this.#dying.length > 0 ? Math.min(at, this.#dying[0]!.atMs) : at;
   }
 
   poll(nowMs: number): void {
+    this.#shapes.poll();
     this.tcp.poll(nowMs);
     this.udp.poll(nowMs);
     this.echo.poll(nowMs);
@@ -317,8 +322,11 @@ export class NetworkEngine {
       case 'remove-forward':
         this.#forwards.remove(message.forwardId);
         break;
-      case 'set-faults':
-        this.#attachments.setFaults(message.nic, message.fromGuest, message.toGuest);
+      case 'set-shape':
+        this.#shapes.set(message.shape);
+        break;
+      case 'remove-shape':
+        this.#shapes.remove(message.shapeId);
         break;
       case 'set-records':
         this.#segments.setRecords(message.records);
@@ -458,12 +466,24 @@ export class NetworkEngine {
       counters: this.counters,
       emit: (event) => this.#send({ type: 'event', event }),
       changed: (guest) => this.#forwards.refresh(guest, this.loop.now),
-      portGone: (port, host) => void this.#dying.push({ port, host, atMs: this.loop.now + GRACE_MS }),
+      portBound: (port) => this.#shapes.onPort(port),
+      portGone: (port, host) => {
+        this.#shapes.onPortGone(port);
+        this.#dying.push({ port, host, atMs: this.loop.now + GRACE_MS });
+      },
       portMoved: (from, to) => {
         this.tcp.movePort(from, to);
         this.udp.movePort(from, to);
         this.echo.movePort(from, to);
       },
+    });
+  }
+
+  #newShapes(): Shapes {
+    return new Shapes(this.#sys, this.counters, this.#random, {
+      fromGuest: (port, off, len) => this.guests.hostOf(port)?.segment.onFrame(port, off, len, this.loop.now),
+      toGateway: (port, off, len) => this.guests.hostOf(port)?.segment.gateway?.onFrame(port, off, len, this.loop.now),
+      toPort: (port, off, len) => this.guests.hostOf(port)?.segment.deliver(port, off, len),
     });
   }
 

@@ -19,6 +19,16 @@ export interface LinkOutput {
   readonly run?: FrameRun;
 }
 
+/** What stands between a port and the others while its traffic is shaped. */
+export interface PortShaping {
+  /** A frame that the port's guest sent. */
+  onFromGuest(off: number, len: number): void;
+  /** Takes a frame of another port to this one, to let it pass later or never; false: nothing is shaped between them. */
+  takesFromPort(portId: number, off: number, len: number): boolean;
+  takesToGateway(off: number, len: number): boolean;
+  takesFromGateway(off: number, len: number): boolean;
+}
+
 export class Port implements FrameRun {
   /** Unique in the network process for its whole life. */
   readonly id: number;
@@ -30,6 +40,8 @@ export class Port implements FrameRun {
   connected = true;
   /** The host itself is behind this port: trusted, and not subject to guest isolation. */
   readonly hostSide: boolean;
+  /** null: its traffic is not shaped. */
+  shaper: PortShaping | null = null;
   readonly floods: FloodShare = new FloodShare();
   /** MAC of the guest as it says it, once known; hi is 16 bits, lo 32. */
   macHi = 0;

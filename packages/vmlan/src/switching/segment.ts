@@ -118,12 +118,22 @@ export class Segment {
 
   /** A frame of the gateway for every guest. */
   flood(off: number, len: number): void {
-    for (const port of this.ports) this.#send(port, off, len);
+    for (const port of this.ports) this.sendTo(port, off, len);
   }
 
   /** A frame of the gateway for one guest. */
   sendTo(port: Port, off: number, len: number): void {
-    this.#send(port, off, len);
+    if (port.shaper !== null && port.shaper.takesFromGateway(off, len)) return;
+    this.deliver(port, off, len);
+  }
+
+  /** A frame that has passed whatever shapes the way to this port. */
+  deliver(port: Port, off: number, len: number): void {
+    if (port.aliasHi === 0) return port.send(off, len);
+    const copy = this.#copy;
+    this.#u8.copyWithin(copy - FRAME_HEADROOM, off - FRAME_HEADROOM, off + len);
+    rewriteToGuest(this.#view, copy, len, port);
+    port.send(copy, len);
   }
 
   /** The port behind which a MAC is, for a gateway that resolved an address by itself. */
@@ -181,7 +191,7 @@ export class Segment {
       return this.#drop(port, DROP_RESERVED);
     }
     this.#floodFrom(port, off, len, nowMs);
-    this.gateway?.onFrame(port, off, len, nowMs);
+    this.#toGateway(port, off, len, nowMs);
   }
 
   #onUnicastFrame(port: Port, off: number, len: number, nowMs: number): void {
@@ -189,8 +199,7 @@ export class Segment {
     const hi = ethernet.dstHi(v, off);
     const lo = ethernet.dstLo(v, off);
     if (hi === this.#options.gatewayMacHi && lo === this.#options.gatewayMacLo) {
-      this.gateway?.onFrame(port, off, len, nowMs);
-      return;
+      return this.#toGateway(port, off, len, nowMs);
     }
     const target = this.#macs.lookup(hi, lo, nowMs);
     if (target === null) return this.#floodFrom(port, off, len, nowMs);
@@ -201,7 +210,7 @@ export class Segment {
       if (reason !== GATE_PASS) return this.#drop(port, reason);
     }
     this.#counters.count(FORWARDED);
-    this.#send(target, off, len);
+    this.#forward(port, target, off, len);
   }
 
   #floodFrom(port: Port, off: number, len: number, nowMs: number): void {
@@ -210,7 +219,7 @@ export class Segment {
     for (const other of this.ports) {
       if (other === port || !this.#mayMeet(port, other)) continue;
       if (other.hostSide && this.#toHost(off, len, nowMs) !== GATE_PASS) continue;
-      this.#send(other, off, len);
+      this.#forward(port, other, off, len);
       copies++;
     }
     port.floods.charge(copies, len, nowMs);
@@ -224,12 +233,14 @@ export class Segment {
     return !this.#options.isolateGuests || a.hostSide || b.hostSide;
   }
 
-  #send(port: Port, off: number, len: number): void {
-    if (port.aliasHi === 0) return port.send(off, len);
-    const copy = this.#copy;
-    this.#u8.copyWithin(copy - FRAME_HEADROOM, off - FRAME_HEADROOM, off + len);
-    rewriteToGuest(this.#view, copy, len, port);
-    port.send(copy, len);
+  #forward(from: Port, to: Port, off: number, len: number): void {
+    if (to.shaper !== null && to.shaper.takesFromPort(from.id, off, len)) return;
+    this.deliver(to, off, len);
+  }
+
+  #toGateway(port: Port, off: number, len: number, nowMs: number): void {
+    if (port.shaper !== null && port.shaper.takesToGateway(off, len)) return;
+    this.gateway?.onFrame(port, off, len, nowMs);
   }
 
   #drop(port: Port, reason: number): void {

@@ -4,7 +4,7 @@
  *
  *   await using bed = await EngineBed.create({ mtu: 65_520 });
  *   const web = await bed.tapGuest('web');
- *   await bed.request({ type: 'set-faults', nic: web.nic, toGuest: { loss: 0.01 } });
+ *   await bed.shapes(web, null, { lossPercent: 1 });
  *
  * Zone: control. Closing it ends guests, engine and lab.
  */
@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ErrorData, fromErrorData } from '../../src/core/errors.ts';
 import type { EngineRequest } from '../../src/engine/client.ts';
-import type { EngineCapabilities, EngineConfig, EngineSnapshot } from '../../src/engine/control-messages.ts';
+import type { EngineCapabilities, EngineConfig, EngineSnapshot, LineShape } from '../../src/engine/control-messages.ts';
 import { within } from '../support/deadline.ts';
 import { needs, needsRoot } from '../support/needs.ts';
 import { Lab, type Namespace } from '../support/netns.ts';
@@ -124,6 +124,13 @@ export class EngineBed implements AsyncDisposable {
     await engine.waitFor(/^\{"ready":/m);
     stack.move();
     return new EngineBed(lab, engine, folder, mtu);
+  }
+
+  /** Shapes all traffic of a guest; two nulls end it. */
+  async shapes(guest: BedGuest, fromGuest: LineShape | null, toGuest: LineShape | null): Promise<void> {
+    const shape = { id: guest.nic, nic: guest.nic, peer: null, fromGuest, toGuest };
+    const isOver = fromGuest === null && toGuest === null;
+    await this.request(isOver ? { type: 'remove-shape', shapeId: shape.id } : { type: 'set-shape', shape });
   }
 
   request(request: EngineRequest): Promise<unknown> {

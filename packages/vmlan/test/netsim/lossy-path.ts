@@ -10,7 +10,6 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import type { Faults } from '../../src/links/fault-line.ts';
 import { ack, syn, transcript } from '../../src/stack/tcp/transcript.fixture.ts';
 import { FIN } from '../../src/wire/tcp.ts';
 
@@ -24,6 +23,16 @@ const REORDERED_BY_MS = 2;
 const BACKLOG = 2 << 20;
 const SEND_BUDGET_MS = 600_000;
 
+/** What the wire does: probabilities from 0 to 1, and times. */
+export interface WireFaults {
+  readonly loss?: number;
+  readonly duplicate?: number;
+  readonly reorder?: number;
+  readonly delayMs?: number;
+  /** Up to this much more. */
+  readonly jitterMs?: number;
+}
+
 export interface Delivery {
   readonly ms: number;
   readonly mbitPerSecond: number;
@@ -32,7 +41,7 @@ export interface Delivery {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** The same generator as the fault injector's (mulberry32), as a fraction. */
+/** The same generator as that of shaped lines (mulberry32), as a fraction. */
 function generator(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -51,10 +60,10 @@ interface Event {
 /** One direction of the wire. */
 class Wire {
   readonly events: Event[] = [];
-  readonly #faults: Faults;
+  readonly #faults: WireFaults;
   readonly #random: () => number;
 
-  constructor(faults: Faults, seed: number) {
+  constructor(faults: WireFaults, seed: number) {
     this.#faults = faults;
     this.#random = generator(seed);
   }
@@ -114,7 +123,7 @@ class Receiver {
 }
 
 /** Sends `bytes` from the host to a guest over a wire with these faults in both directions. Throws when it takes for ever. */
-export function deliver(bytes: number, faults: Faults, seed = 1): Delivery {
+export function deliver(bytes: number, faults: WireFaults, seed = 1): Delivery {
   const made = transcript({ arenaBytes: 80 << 20 });
   const { guest, host, translator } = made;
   const start = made.nowMs;

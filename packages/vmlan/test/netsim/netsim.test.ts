@@ -19,22 +19,22 @@ const DIRECTIONS: readonly Direction[] = ['to guest', 'from guest'];
 describe('a megabyte over a gigabit cable', () => {
   const rows: string[] = [];
   for (const delayMs of [0, 20]) {
-    for (const loss of [0, 0.01, 0.05]) {
-      for (const [reorder, duplicate] of [
+    for (const lossPercent of [0, 1, 5]) {
+      for (const [reorderPercent, duplicatePercent] of [
         [0, 0],
-        [0.05, 0],
-        [0, 0.02],
-        [0.05, 0.02],
+        [5, 0],
+        [0, 2],
+        [5, 2],
       ] as const) {
-        const name = `delay ${delayMs} ms, loss ${100 * loss} %, reordering ${100 * reorder} %, duplication ${100 * duplicate} %`;
+        const name = `delay ${delayMs} ms, loss ${lossPercent} %, reordering ${reorderPercent} %, duplication ${duplicatePercent} %`;
         test(name, () => {
-          const faults = { loss, reorder, duplicate, delayMs };
+          const faults = { lossPercent, reorderPercent, duplicatePercent, delayMs };
           const [down, up] = DIRECTIONS.map((direction) => simulate({ seed: 7, direction, bytes: BYTES, faults }));
           const cell = ({ ms, resent }: { ms: number; resent: number }): string =>
             `${megabits(BYTES, ms).toFixed(1).padStart(8)} ${String(resent).padStart(6)}`;
-          const what = [delayMs, 100 * loss, 100 * reorder, 100 * duplicate].map((n) => String(n).padStart(5));
+          const what = [delayMs, lossPercent, reorderPercent, duplicatePercent].map((n) => String(n).padStart(5));
           rows.push(`${what.join(' ')} |${cell(down!)} |${cell(up!)}`);
-          if (loss === 0) assert.equal(up!.timeouts, 0, 'a whole link needs no timer');
+          if (lossPercent === 0) assert.equal(up!.timeouts, 0, 'a whole link needs no timer');
         });
       }
     }
@@ -48,7 +48,7 @@ describe('a megabyte over a gigabit cable', () => {
 });
 
 describe('other guests and networks', () => {
-  const faults = { loss: 0.03, reorder: 0.03, duplicate: 0.01, delayMs: 2 };
+  const faults = { lossPercent: 3, reorderPercent: 3, duplicatePercent: 1, delayMs: 2 };
   const variants: readonly (readonly [string, Partial<Plan>])[] = [
     ['IPv6', { family: 6 }],
     ['no SACK', { tcp: { sack: false } }],
@@ -59,8 +59,8 @@ describe('other guests and networks', () => {
     ['sequence numbers that pass zero', { tcp: { isn: -2_000 } }],
     ['jumbo frames', { config: { mtu: 9000 }, tcp: { mss: 8960 } }],
     ['the largest frames', { config: { mtu: 65_520 }, tcp: { mss: 65_480 } }],
-    ['bits that turn over', { faults: { corrupt: 0.02, delayMs: 1 } }],
-    ['jitter', { faults: { jitterMs: 30, delayMs: 10, loss: 0.01 } }],
+    ['bits that turn over', { faults: { corruptPercent: 2, delayMs: 1 } }],
+    ['jitter', { faults: { jitterMs: 30, delayMs: 10, lossPercent: 1 } }],
     ['a tenth of the speed', { bytesPerMs: 12_500 }],
     ['a host without peek offset', { peekOffset: false }],
     ['the same over IPv6', { peekOffset: false, family: 6 }],
@@ -85,10 +85,10 @@ test('any plan comes through', () => {
       isn: random.next(),
     };
     const faults = {
-      loss: random.pick([0, 0.01, 0.1, 0.2]),
-      reorder: random.pick([0, 0.1]),
-      duplicate: random.pick([0, 0.1]),
-      corrupt: random.pick([0, 0.02]),
+      lossPercent: random.pick([0, 1, 10, 20]),
+      reorderPercent: random.pick([0, 10]),
+      duplicatePercent: random.pick([0, 10]),
+      corruptPercent: random.pick([0, 2]),
       delayMs: random.pick([0, 1, 15]),
       jitterMs: random.pick([0, 0, 10]),
     };
@@ -106,7 +106,7 @@ test('any plan comes through', () => {
 });
 
 test('one seed is one run', () => {
-  const faults = { loss: 0.05, reorder: 0.05, duplicate: 0.05, corrupt: 0.01, delayMs: 5, jitterMs: 5 };
+  const faults = { lossPercent: 5, reorderPercent: 5, duplicatePercent: 5, corruptPercent: 1, delayMs: 5, jitterMs: 5 };
   for (const direction of DIRECTIONS) {
     const plan: Plan = { seed: 99, direction, bytes: 300_000, faults };
     assert.deepEqual(simulate(plan), simulate(plan));
@@ -119,7 +119,7 @@ describe('many at once', () => {
     const lab = new TcpBench();
     const bytes = 40_000;
     const station = lab.add(new PacedStation(lab.bench.guest('web'), 12_500));
-    station.guest.suffers({ loss: 0.02, delayMs: 3, seed: 1 }, { loss: 0.02, delayMs: 3, seed: 2 });
+    station.guest.suffers({ lossPercent: 2, delayMs: 3, seed: 1 }, { lossPercent: 2, delayMs: 3, seed: 2 });
     const host = lab.bench.kernel.host('198.51.100.7');
     // The server says what the client said, after a greeting.
     host.listenTcp(
@@ -164,7 +164,7 @@ describe('forwards', () => {
     test(`clients of the host reach a guest’s server over a lossy cable, IPv${family}`, () => {
       const lab = new TcpBench();
       const station = lab.add(new PacedStation(lab.bench.guest('web'), 125_000));
-      station.guest.suffers({ loss: 0.05, reorder: 0.03, seed: 3 }, { loss: 0.05, reorder: 0.03, seed: 4 });
+      station.guest.suffers({ lossPercent: 5, reorderPercent: 3, seed: 3 }, { lossPercent: 5, reorderPercent: 3, seed: 4 });
       // The guest's server sends back what it gets, and ends when its client does.
       station.tcp.listen(80, (connection) => {
         connection.onData = (bytes) => connection.write(bytes);

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { TcpBench } from '../../src/engine/tcp-bench.fixture.ts';
 import type { TcpOptions } from '../../src/engine/tcp-guest.fixture.ts';
 import type { EngineConfig } from '../../src/engine/control-messages.ts';
-import type { Faults } from '../../src/links/fault-line.ts';
+import type { LineShape } from '../../src/links/line-shape.ts';
 import { pattern, sink, source } from '../../src/sys/fake/services.ts';
 import { PacedStation } from './paced-station.ts';
 
@@ -20,7 +20,7 @@ export interface Plan {
   readonly direction: Direction;
   readonly bytes: number;
   /** Both ways. */
-  readonly faults: Faults;
+  readonly faults: LineShape;
   readonly family?: 4 | 6;
   readonly tcp?: TcpOptions;
   readonly config?: Partial<EngineConfig>;

@@ -6,15 +6,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Faults } from '../../src/links/fault-line.ts';
-import { deliver } from './lossy-path.ts';
+import { deliver, type WireFaults } from './lossy-path.ts';
 
 const BYTES = 4 << 20;
 const SEEDS = [1, 2, 3, 4, 5];
 const usual = { loss: 0.01, duplicate: 0.01, reorder: 0.05 };
 
 /** `extra`: segments sent for each one that was needed, at most. */
-const TABLE: { name: string; faults: Faults; mbit: number; extra: number }[] = [
+const TABLE: { name: string; faults: WireFaults; mbit: number; extra: number }[] = [
   { name: 'nothing wrong', faults: { delayMs: 20 }, mbit: 150, extra: 1.01 },
   { name: 'the usual faults', faults: usual, mbit: 300, extra: 1.3 },
   { name: 'the usual faults, 1 ms', faults: { ...usual, delayMs: 1 }, mbit: 250, extra: 1.3 },
