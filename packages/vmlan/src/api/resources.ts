@@ -17,6 +17,7 @@ const ADDRESSES: Readonly<Record<ResourceKind, RouteName>> = {
   guest: 'getGuest',
   forward: 'getForward',
   record: 'getRecord',
+  shape: 'getShape',
 };
 
 /** The path's parameter that names the resource; also the key of its document. */

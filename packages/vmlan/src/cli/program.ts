@@ -40,6 +40,11 @@ const COMMANDS: readonly Entry[] = [
   { name: 'forward', summary: 'list, add and remove port forwards', load: () => import('./commands/forward.ts') },
   { name: 'dns', summary: 'list, add, remove and query DNS records', load: () => import('./commands/dns.ts') },
   {
+    name: 'shape',
+    summary: 'delay, lose, slow down or cut traffic, for tests',
+    load: () => import('./commands/shape.ts'),
+  },
+  {
     name: 'events',
     summary: 'show what has happened, and what happens',
     load: () => import('./commands/events.ts'),

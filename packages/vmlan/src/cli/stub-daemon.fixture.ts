@@ -23,6 +23,8 @@ import type {
   NicView,
   RecordView,
   RouteName,
+  ShapeInput,
+  ShapeView,
   StatusView,
 } from '../model/api.ts';
 
@@ -123,6 +125,7 @@ export class StubDaemon {
   ];
   forwards: ForwardView[] = [];
   records: RecordView[] = [];
+  shapes: ShapeView[] = [];
   leases: LeaseView[] = [];
   warnings: string[] = [];
   /** All that was and will be; a stream of them ends at once. */
@@ -256,6 +259,13 @@ export class StubDaemon {
         return here(this.records);
       case 'createRecord':
         return { id: 'r9', network: 'lab', ttl: null, ...input, origin: 'api' };
+      case 'listShapes':
+        return here(this.shapes);
+      case 'setShape': {
+        const { guest, peer = null, direction, network = 'lab', ...settings } = body as ShapeInput;
+        const fromGuest = direction === 'to' ? null : settings;
+        return { id: 's9', network, guest, peer, fromGuest, toGuest: direction === 'from' ? null : settings };
+      }
       default:
         return null;
     }

@@ -29,6 +29,10 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   createRecord: 'POST /v1/records',
   getRecord: 'GET /v1/records/:id',
   deleteRecord: 'DELETE /v1/records/:id',
+  listShapes: 'GET /v1/shapes',
+  setShape: 'PUT /v1/shapes',
+  getShape: 'GET /v1/shapes/:id',
+  deleteShape: 'DELETE /v1/shapes/:id',
   events: 'GET /v1/events',
 };
 

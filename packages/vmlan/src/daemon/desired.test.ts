@@ -35,6 +35,7 @@ function planned(input: Partial<DesiredInput> = {}): readonly string[] {
     paths: networkPaths('/run/v', '/var/v', 'lab'),
     guests: [],
     forwards: [],
+    shapes: [],
     records: [],
     privileged: false,
     namespaceExists: () => true,

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { WantedLink, WantedNetwork } from '../drivers/driver.ts';
 import { nicSockets } from '../drivers/network-paths.ts';
 import type { NetworkPaths } from '../drivers/network-paths.ts';
-import type { DnsRecord, ForwardSpec, NicConfig } from '../engine/control-messages.ts';
+import type { DnsRecord, ForwardSpec, NicConfig, ShapeSpec } from '../engine/control-messages.ts';
 import { isForwardProblem, parseForward } from '../model/forward.ts';
 import type { Forward } from '../model/forward.ts';
 import { nicKey } from '../model/guest.ts';
@@ -15,6 +15,7 @@ import type { StoredGuest, StoredNic } from '../model/guest.ts';
 import { MAX_INTERFACE_CHARS } from '../model/names.ts';
 import type { ListenSocket, Network } from '../model/network.ts';
 import { closedDestinations } from '../model/resolve.ts';
+import type { StoredShape } from '../model/shape.ts';
 import type { StoredForward, StoredRecord } from './store.ts';
 
 /** host-routes.ts knows our interfaces by this. */
@@ -29,6 +30,7 @@ export interface DesiredInput {
   readonly guests: readonly StoredGuest[];
   readonly forwards: readonly StoredForward[];
   readonly records: readonly StoredRecord[];
+  readonly shapes: readonly StoredShape[];
   /** A TAP of the host itself may be made. */
   readonly privileged: boolean;
   /** Whether the namespace of this NIC's attachment still exists. */
@@ -54,6 +56,7 @@ export function desiredNetwork(input: DesiredInput): WantedNetwork {
     links: desiredLinks(input, nics),
     records: desiredRecords(input),
     forwards: desiredForwards(input),
+    shapes: desiredShapes(input, nics),
   };
 }
 
@@ -188,6 +191,15 @@ function desiredForwards({ network, forwards }: DesiredInput): readonly ForwardS
       target: pair.target,
     })),
   );
+}
+
+/** Of NICs that still are on this network. */
+function desiredShapes({ network, shapes }: DesiredInput, nics: readonly GuestNic[]): readonly ShapeSpec[] {
+  const keys = new Set(nics.map(({ key }) => key));
+  const isHere = (nic: string | null): boolean => nic === null || !nic.includes('/') || keys.has(nic);
+  return shapes
+    .filter((shape) => shape.network === network.name && isHere(shape.nic) && isHere(shape.peerNic))
+    .map(({ id, nic, peerNic, fromGuest, toGuest }) => ({ id, nic, peer: peerNic, fromGuest, toGuest }));
 }
 
 /** The id of a forward whose parts carry `id.0`, `id.1` … in the datapath. */

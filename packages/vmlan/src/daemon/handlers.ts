@@ -9,6 +9,7 @@ import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
 import type { Networks } from './networks.ts';
 import { Presenter } from './presenter.ts';
+import { Shapes } from './shapes.ts';
 import { leaseViews } from './views.ts';
 
 export interface HandlerOptions {
@@ -25,6 +26,7 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
   const guests = new Guests(context, networks);
   const forwards = new Forwards(context, networks);
   const records = new Records(context, networks);
+  const shapes = new Shapes(context, networks, guests);
   const show = new Presenter(context, networks, guests, forwards, records);
   const handlers: ApiHandlers = {
     health: () => ({ status: 'ok', version: context.version, pid: process.pid }),
@@ -53,6 +55,7 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
     updateGuest: async ({ params, body }) => show.guest((await guests.update(params.name, body)).name),
     deleteGuest: async ({ params }) => {
       await guests.remove(params.name);
+      await shapes.forgetGuest(params.name);
       return null;
     },
     attachGuest: async ({ params, body }) => show.attached(await guests.attach(params.name, body)),
@@ -74,12 +77,20 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
       await records.remove(params.id);
       return null;
     },
+    listShapes: ({ query }) => shapes.list(query.network),
+    setShape: ({ body }) => shapes.set(body),
+    getShape: ({ params }) => shapes.get(params.id),
+    deleteShape: async ({ params }) => {
+      await shapes.remove(params.id);
+      return null;
+    },
   };
   const versions: VersionSource = {
     network: (name) => networks.get(name),
     guest: async (name) => guests.find(name) ?? (await show.guest(name)).name,
     forward: (id) => ({ ...forwards.get(id), network: forwards.get(id).network.name }),
     record: (id) => show.record(id),
+    shape: (id) => shapes.get(id),
   };
   return { handlers, versions };
 }

@@ -34,6 +34,7 @@ export class Reconciler {
       guests: [...store.guests.values()],
       forwards: store.forwards,
       records: store.records,
+      shapes: store.shapes,
       privileged,
       namespaceExists,
       cut,

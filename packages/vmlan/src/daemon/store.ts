@@ -12,11 +12,14 @@ import type { StoredGuest } from '../model/guest.ts';
 import { isGuestName } from '../model/names.ts';
 import { recordTypeSchema } from '../model/requests.ts';
 import type { RecordType } from '../model/requests.ts';
+import { storedShapesSchema } from '../model/shape.ts';
+import type { StoredShape } from '../model/shape.ts';
 import { listDurable, makeStateDirectory, readDurable, removeDurable, writeDurable } from '../sys/durable-file.ts';
 
 export const MAX_GUESTS = 4096;
 export const MAX_LIVE_FORWARDS = 4096;
 export const MAX_LIVE_RECORDS = 16_384;
+export const MAX_SHAPES = 4096;
 const FORMAT_VERSION = 1;
 
 export interface StoredForward {
@@ -67,6 +70,7 @@ export class Store {
   readonly #directory: string;
   #forwards: readonly StoredForward[] = [];
   #records: readonly StoredRecord[] = [];
+  #shapes: readonly StoredShape[] = [];
   #picks: ReadonlyMap<string, string> = new Map();
 
   private constructor(directory: string) {
@@ -80,6 +84,7 @@ export class Store {
     for (const name of await listDurable(store.#path('guests'), '.json')) await store.#loadGuest(name);
     store.#forwards = (await store.#load('forwards.json', forwardsSchema)) ?? [];
     store.#records = (await store.#load('records.json', recordsSchema)) ?? [];
+    store.#shapes = (await store.#load('shapes.json', storedShapesSchema)) ?? [];
     store.#picks = new Map(Object.entries((await store.#load('subnets.json', picksSchema)) ?? {}));
     return store;
   }
@@ -90,6 +95,10 @@ export class Store {
 
   get records(): readonly StoredRecord[] {
     return this.#records;
+  }
+
+  get shapes(): readonly StoredShape[] {
+    return this.#shapes;
   }
 
   get picks(): ReadonlyMap<string, string> {
@@ -128,6 +137,14 @@ export class Store {
     if (records.length > MAX_LIVE_RECORDS) throw new VmlanError('exhausted', `at most ${MAX_LIVE_RECORDS} DNS records`);
     await this.#save('records.json', records);
     this.#records = records;
+  }
+
+  async putShapes(shapes: readonly StoredShape[]): Promise<void> {
+    if (shapes.length > MAX_SHAPES) {
+      throw new VmlanError('exhausted', `at most ${MAX_SHAPES} shapes`, { hint: 'vmlan shape clear ends some' });
+    }
+    await this.#save('shapes.json', shapes);
+    this.#shapes = shapes;
   }
 
   async putPicks(picks: ReadonlyMap<string, string>): Promise<void> {

@@ -21,6 +21,10 @@ export function afterStep(state: AppliedState, step: Step): AppliedState {
       return { ...state, forwards: [...state.forwards, step.forward] };
     case 'remove-forward':
       return { ...state, forwards: state.forwards.filter((forward) => forward.id !== step.forward.id) };
+    case 'set-shape':
+      return { ...state, shapes: [...state.shapes.filter((shape) => shape.id !== step.shape.id), step.shape] };
+    case 'remove-shape':
+      return { ...state, shapes: state.shapes.filter((shape) => shape.id !== step.shape.id) };
     default:
       return state;
   }

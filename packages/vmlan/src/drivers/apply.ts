@@ -71,6 +71,12 @@ function inverseOf(step: Step): Step | null {
       return { action: 'set-records', records: step.before, before: step.records };
     case 'add-forward':
       return { action: 'remove-forward', forward: step.forward };
+    case 'set-shape':
+      return step.before === null
+        ? { action: 'remove-shape', shape: step.shape }
+        : { action: 'set-shape', shape: step.before, before: step.shape };
+    case 'remove-shape':
+      return { action: 'set-shape', shape: step.shape, before: null };
     default:
       return { action: 'add-forward', forward: step.forward };
   }

@@ -15,6 +15,7 @@ import type {
   LinkSpec,
   NicConfig,
   Reservation,
+  ShapeSpec,
 } from '../engine/control-messages.ts';
 import type { Network } from '../model/network.ts';
 
@@ -69,6 +70,7 @@ export interface WantedNetwork {
   readonly links: readonly WantedLink[];
   readonly records: readonly DnsRecord[];
   readonly forwards: readonly ForwardSpec[];
+  readonly shapes: readonly ShapeSpec[];
 }
 
 /** What a running network holds. `settings` identifies all that cannot be changed while it runs. */
@@ -78,6 +80,7 @@ export interface AppliedState {
   readonly links: readonly WantedLink[];
   readonly records: readonly DnsRecord[];
   readonly forwards: readonly ForwardSpec[];
+  readonly shapes: readonly ShapeSpec[];
 }
 
 export interface Observed {
@@ -100,7 +103,9 @@ export type Step =
   | { readonly action: 'remove-link'; readonly link: WantedLink }
   | { readonly action: 'set-records'; readonly records: readonly DnsRecord[]; readonly before: readonly DnsRecord[] }
   | { readonly action: 'add-forward'; readonly forward: ForwardSpec }
-  | { readonly action: 'remove-forward'; readonly forward: ForwardSpec };
+  | { readonly action: 'remove-forward'; readonly forward: ForwardSpec }
+  | { readonly action: 'set-shape'; readonly shape: ShapeSpec; readonly before: ShapeSpec | null }
+  | { readonly action: 'remove-shape'; readonly shape: ShapeSpec };
 
 export interface Plan {
   readonly network: string;

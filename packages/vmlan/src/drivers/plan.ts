@@ -5,7 +5,8 @@
  */
 import type { Network } from '../model/network.ts';
 import { formatSocketAddress } from '../model/forward.ts';
-import type { ForwardSpec } from '../engine/control-messages.ts';
+import { describeShape } from '../model/shape-units.ts';
+import type { ForwardSpec, ShapeSpec } from '../engine/control-messages.ts';
 import type { AppliedState, Observed, Plan, Step, WantedLink, WantedNetwork } from './driver.ts';
 
 export function planNetwork(network: string, wanted: WantedNetwork | null, observed: Observed): Plan {
@@ -18,7 +19,13 @@ export function planNetwork(network: string, wanted: WantedNetwork | null, obser
   return { network, steps: difference(wanted, applied) };
 }
 
-const NOTHING: Omit<AppliedState, 'settings'> = { nics: [], links: [], records: [], forwards: [] };
+const NOTHING: Omit<AppliedState, 'settings'> = {
+  nics: [],
+  links: [],
+  records: [],
+  forwards: [],
+  shapes: [],
+};
 
 const stepsFromNothing = (wanted: WantedNetwork): readonly Step[] => [
   { action: 'start', wanted },
@@ -29,11 +36,16 @@ function difference(wanted: WantedNetwork, applied: Omit<AppliedState, 'settings
   const forwards = changes(wanted.forwards, applied.forwards, (forward) => forward.id);
   const links = changes(wanted.links, applied.links, (link) => link.id);
   const nics = changes(wanted.nics, applied.nics, (nic) => nic.key);
+  const shapes = changes(wanted.shapes, applied.shapes, (shape) => shape.id);
   const kept = new Set(wanted.nics.map((nic) => nic.key));
+  const shaped = new Set(wanted.shapes.map((shape) => shape.id));
   const steps: Step[] = [];
   for (const forward of forwards.gone) steps.push({ action: 'remove-forward', forward });
   for (const link of links.gone) steps.push({ action: 'remove-link', link });
   for (const nic of nics.gone) if (!kept.has(nic.key)) steps.push({ action: 'remove-nic', nic });
+  for (const shape of shapes.gone) if (!shaped.has(shape.id)) steps.push({ action: 'remove-shape', shape });
+  // Before links: no frame gets past a shape.
+  for (const shape of shapes.come) steps.push({ action: 'set-shape', shape, before: shapes.before(shape) });
   for (const nic of nics.come) steps.push({ action: 'set-nic', nic, before: nics.before(nic) });
   for (const link of links.come) steps.push({ action: 'add-link', link });
   if (!isSame(wanted.records, applied.records)) {
@@ -103,9 +115,24 @@ export function describeStep(step: Step): string {
       return `serve ${step.records.length} DNS records`;
     case 'add-forward':
       return `open ${describeForward(step.forward)}`;
+    case 'set-shape':
+      return describeShapeSpec(step.shape);
+    case 'remove-shape':
+      return `end the shape of ${shapedBy(step.shape)}`;
     default:
       return `close ${describeForward(step.forward)}`;
   }
+}
+
+const shapedBy = ({ nic, peer }: ShapeSpec): string => (peer === null ? nic : `${nic} and ${peer}`);
+
+function describeShapeSpec(shape: ShapeSpec): string {
+  const { fromGuest, toGuest } = shape;
+  const ways = [
+    ...(fromGuest === null ? [] : [`from ${shape.nic} ${describeShape(fromGuest)}`]),
+    ...(toGuest === null ? [] : [`to ${shape.nic} ${describeShape(toGuest)}`]),
+  ];
+  return `shape ${shapedBy(shape)}: ${ways.join('; ')}`;
 }
 
 function describeForward({ id, protocol, direction, listen, target }: ForwardSpec): string {

@@ -102,10 +102,10 @@ export class ShapeLine implements FrameSink, QueuedLine {
 
   set(shape: LineShape | null): void {
     const { queue, counters, random } = this.#parts;
-    const isRated = shape?.rateBps !== undefined;
+    const rateBps = shape?.rateBps;
     this.#shape = shape === null ? null : { ...NOTHING, ...withoutAbsent(shape), seed: 0 };
-    this.#bytesPerMs = isRated ? shape.rateBps! / 8000 : Infinity;
-    this.#limitBytes = isRated ? (shape.limitBytes ?? defaultLimitBytes(shape.rateBps!)) : 0;
+    this.#bytesPerMs = rateBps === undefined ? Infinity : rateBps / 8000;
+    this.#limitBytes = rateBps === undefined ? 0 : (shape?.limitBytes ?? defaultLimitBytes(rateBps));
     this.#chance = new Chance(shape?.seed ?? random());
     this.#busyUntil = 0;
     this.#floorMs = 0;
@@ -114,6 +114,7 @@ export class ShapeLine implements FrameSink, QueuedLine {
     if (shape.partition === true) return counters.add(DROP_PARTITION, queue.forget(this));
     this.#floorMs = Math.min(this.#latestMs, queue.now() + (shape.delayMs ?? 0));
     queue.hasten(this, this.#floorMs);
+    queue.poll(); // what is due now leaves before what comes now
   }
 
   /** Sends a borrowed frame, with its virtio_net_hdr before it. */
@@ -135,7 +136,9 @@ export class ShapeLine implements FrameSink, QueuedLine {
     if (this.isIdle || this.#shape?.partition === true) return Infinity;
     const { queue } = this.#parts;
     const free = Math.max(queue.freeFor(this) - RESERVED_CELLS, 0) * PLANNED_FRAME_LEN;
-    return this.#bytesPerMs === Infinity ? free : Math.min(free, Math.max(this.#limitBytes - this.#backlog(queue.now()), 0));
+    return this.#bytesPerMs === Infinity
+      ? free
+      : Math.min(free, Math.max(this.#limitBytes - this.#backlog(queue.now()), 0));
   }
 
   // ---- FrameSink: plain frames, one after the other

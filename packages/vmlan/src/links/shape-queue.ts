@@ -92,7 +92,7 @@ export class ShapeQueue {
     return Math.max(MAX_CELLS - this.#cells.inUse - line.cells, 0);
   }
 
-  /** Copies a frame, which leaves at `dueMs`; its node, or -1 when there is no place and it was counted as dropped. */
+  /** Copies a frame, which leaves at `dueMs`, or as soon as there is room if that is past; its node, or -1 when there is no place and it was counted as dropped. */
   add(line: QueuedLine, off: number, len: number, dueMs: number): number {
     if (cellsOf(len) > this.freeFor(line)) {
       this.#counters.count(DROP_FULL);
@@ -105,7 +105,10 @@ export class ShapeQueue {
     this.#due[node] = dueMs;
     this.#order[node] = this.#arrivals++;
     line.cells += cellsOf(len);
-    this.#insert(node);
+    this.#place[node] = NONE;
+    const now = this.#clock();
+    if (dueMs <= now) this.#makeReady(node, now);
+    else this.#insert(node);
     return node;
   }
 

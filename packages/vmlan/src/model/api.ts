@@ -33,6 +33,8 @@ import type {
   RecordInput,
   ShutdownInput,
 } from './requests.ts';
+import { shapeInputSchema, shapeViewSchema } from './shape.ts';
+import type { ShapeInput, ShapeView } from './shape.ts';
 import {
   attachResultSchema,
   eventViewSchema,
@@ -57,7 +59,7 @@ import type {
 } from './views.ts';
 
 /** What has an address of its own, and an entity tag against lost updates. */
-export type ResourceKind = 'network' | 'guest' | 'forward' | 'record';
+export type ResourceKind = 'network' | 'guest' | 'forward' | 'record' | 'shape';
 
 export interface Route<Params, Query, Body, Result> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -99,6 +101,10 @@ export interface ApiRoutes {
   readonly createRecord: Route<Nothing, Nothing, RecordInput, RecordView>;
   readonly getRecord: Route<IdParams, Nothing, Nothing, RecordView>;
   readonly deleteRecord: Route<IdParams, Nothing, Nothing, null>;
+  readonly listShapes: Route<Nothing, NetworkQuery, Nothing, readonly ShapeView[]>;
+  readonly setShape: Route<Nothing, Nothing, ShapeInput, ShapeView>;
+  readonly getShape: Route<IdParams, Nothing, Nothing, ShapeView>;
+  readonly deleteShape: Route<IdParams, Nothing, Nothing, null>;
   readonly events: Route<Nothing, EventsQuery, Nothing, EventView>;
 }
 
@@ -312,6 +318,40 @@ export const API_ROUTES: ApiRoutes = {
     ...byId,
     ...noResult,
   },
+  listShapes: {
+    method: 'GET',
+    path: '/v1/shapes',
+    summary: 'What is shaped: delay, loss, rate, partition',
+    status: 200,
+    ...byNetwork,
+    result: z.array(shapeViewSchema),
+  },
+  setShape: {
+    method: 'PUT',
+    path: '/v1/shapes',
+    summary: 'Shape a guest, or a pair of guests; replaces the shape it had',
+    status: 200,
+    ...none,
+    body: shapeInputSchema,
+    result: shapeViewSchema,
+  },
+  getShape: {
+    method: 'GET',
+    path: '/v1/shapes/:id',
+    summary: 'One shape',
+    resource: 'shape',
+    status: 200,
+    ...byId,
+    result: shapeViewSchema,
+  },
+  deleteShape: {
+    method: 'DELETE',
+    path: '/v1/shapes/:id',
+    summary: 'End a shape; what waits leaves at once',
+    resource: 'shape',
+    ...byId,
+    ...noResult,
+  },
   events: {
     method: 'GET',
     path: '/v1/events',
@@ -324,4 +364,5 @@ export const API_ROUTES: ApiRoutes = {
 };
 
 export * from './requests.ts';
+export * from './shape.ts';
 export * from './views.ts';

@@ -360,6 +360,8 @@ export const EVENT_TYPES: readonly [
   'forward-removed',
   'record-added',
   'record-removed',
+  'shape-set',
+  'shape-removed',
   'warning',
 ] = [
   'network-started',
@@ -375,6 +377,8 @@ export const EVENT_TYPES: readonly [
   'forward-removed',
   'record-added',
   'record-removed',
+  'shape-set',
+  'shape-removed',
   'warning',
 ];
 export type EventType = (typeof EVENT_TYPES)[number];

@@ -29,7 +29,17 @@ const identify = (text: string): Uint8Array => createHash('sha256').update(text)
 
 export function wantedNetwork(name = 'lab', parts: Partial<WantedNetwork> = {}): WantedNetwork {
   const network = resolveNetwork(name, INPUT, { identify, pickSubnet: () => null });
-  return { network, closed: [], reservations: [], nics: [], links: [], records: [], forwards: [], ...parts };
+  return {
+    network,
+    closed: [],
+    reservations: [],
+    nics: [],
+    links: [],
+    records: [],
+    forwards: [],
+    shapes: [],
+    ...parts,
+  };
 }
 
 const nic = (guest: string, more: Partial<NicConfig> = {}): NicConfig => ({

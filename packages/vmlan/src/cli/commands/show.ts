@@ -12,6 +12,7 @@ import { pickField, unknownField } from '../views/field.ts';
 import { FORWARD_FIELDS, forwardTable } from '../views/forwards.ts';
 import { networkFields, summaryFields } from '../views/guests.ts';
 import type { Field } from '../views/guests.ts';
+import { shapeLine } from '../views/shapes.ts';
 
 export const define: DefineCommand = (command, context) => {
   command
@@ -26,7 +27,9 @@ export const define: DefineCommand = (command, context) => {
         const nic = pickNic(guest, options.network);
         if (section === 'network') return showNetwork(context, guest, nic, field);
         if (field !== undefined) throw unknownField(section ?? '', ['network', 'port']);
-        return showFields(context, guest, summaryFields(guest, nic, Date.now()), section, guest);
+        const shapes = await context.client.call('listShapes', { query: { network: nic.network } });
+        const shaped = ['shape', shapeLine(shapes, guest.name)] as const;
+        return showFields(context, guest, [...summaryFields(guest, nic, Date.now()), shaped], section, guest);
       },
     );
   addExamples(command, [

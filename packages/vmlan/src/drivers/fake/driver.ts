@@ -104,7 +104,7 @@ export class FakeDriver implements Driver {
 
   #start(network: string, wanted: WantedNetwork): void {
     if (this.#running.has(network)) throw new VmlanError('already-running', `network "${network}" runs already`);
-    const state = { settings: settingsOf(wanted), nics: [], links: [], records: [], forwards: [] };
+    const state = { settings: settingsOf(wanted), nics: [], links: [], records: [], forwards: [], shapes: [] };
     this.#running.set(network, { network: wanted.network, startedMs: Date.now(), state });
   }
 

@@ -28,7 +28,7 @@ const netns = (target: Partial<NetnsTarget>): WantedLink => ({
 function wanted(links: readonly WantedLink[]): WantedNetwork {
   const context = { identify: () => new Uint8Array(16), pickSubnet: () => null };
   const network = resolveNetwork('lab', { mode: 'user-v2', subnet: '10.67.0.0/24' }, context);
-  return { network, closed: [], reservations: [], nics: [], links, records: [], forwards: [] };
+  return { network, closed: [], reservations: [], nics: [], links, records: [], forwards: [], shapes: [] };
 }
 
 class Bed implements AsyncDisposable {

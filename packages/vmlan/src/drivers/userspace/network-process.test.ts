@@ -31,7 +31,17 @@ const USER = process.getuid!() === 0 ? unprivilegedUser(undefined) : null;
 function wanted(parts: Partial<WantedNetwork> = {}): WantedNetwork {
   const context = { identify: () => new Uint8Array(16), pickSubnet: () => null };
   const network = resolveNetwork('lab', { mode: 'user-v2', subnet: '10.66.0.0/24' }, context);
-  return { network, closed: [], reservations: [], nics: [], links: [], records: [], forwards: [], ...parts };
+  return {
+    network,
+    closed: [],
+    reservations: [],
+    nics: [],
+    links: [],
+    records: [],
+    forwards: [],
+    shapes: [],
+    ...parts,
+  };
 }
 
 class Bed implements AsyncDisposable {
@@ -151,7 +161,7 @@ test('the first request must be the greeting, of a protocol that both speak', as
   await assert.rejects(peer.request('snapshot'), { code: 'unavailable', message: /first request is `hello`/ });
   await assert.rejects(peer.request('hello', { protocol: 99 }), {
     code: 'unsupported',
-    message: /speaks protocol 1, not 99/,
+    message: /speaks protocol 2, not 99/,
   });
   assert.deepEqual(Object.keys((await peer.request('hello', { protocol: 1 })) as object), [
     'protocol',

@@ -41,6 +41,7 @@ async function setUp(t: TestContext): Promise<Bed> {
     links: [],
     records: [],
     forwards: [],
+    shapes: [],
   };
   const leases = await LeaseFile.open(join(directory, 'leases.json'), 'lab');
   const config: EngineConfig = { ...engineConfig(wanted), leases: leases.leases, duid: leases.duid };

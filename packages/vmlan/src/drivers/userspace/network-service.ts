@@ -50,7 +50,7 @@ export class NetworkService {
   constructor(options: ServiceOptions) {
     this.#options = options;
     this.#engine = options.engine;
-    this.#applied = { settings: options.settings, nics: [], links: [], records: [], forwards: [] };
+    this.#applied = { settings: options.settings, nics: [], links: [], records: [], forwards: [], shapes: [] };
     options.leases.listen({
       onDurable: (generation) => this.#engine.post({ type: 'leases-durable', generation }),
       onTrouble: (trouble) => this.#onDiskTrouble(trouble),
@@ -156,6 +156,12 @@ export class NetworkService {
       case 'add-forward':
         if ('unix' in step.forward.listen) await clearPath(step.forward.listen.unix);
         await this.#engine.request({ type: 'add-forward', forward: step.forward });
+        return;
+      case 'set-shape':
+        await this.#engine.request({ type: 'set-shape', shape: step.shape });
+        return;
+      case 'remove-shape':
+        await this.#engine.request({ type: 'remove-shape', shapeId: step.shape.id });
         return;
       default:
         await this.#engine.request({ type: 'remove-forward', forwardId: step.forward.id });

@@ -10,7 +10,7 @@ import type { UserIds } from '../../sys/privileges.ts';
 import type { AppliedState, Step, WantedLink } from '../driver.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Given to a new network process on its standard input. */
 export interface StartRequest {
