@@ -66,6 +66,31 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       follow: '`false`: ends with what is known now.',
     },
   },
+  ShapeSettings: {
+    text: 'One direction. What is absent does not happen.',
+    keys: {
+      jitterMs: 'How far the delay of each frame strays from `delayMs`; frames overtake each other by it.',
+      distribution: 'How it strays; default uniform. For the others `jitterMs` is the standard deviation.',
+      lossBurst: 'Losses come in bursts of so many frames on average.',
+      reorderPercent: 'These frames are overtaken by up to three others.',
+      corruptPercent: 'One bit of these frames is turned over.',
+      rateBps: 'Bits in a second.',
+      limitBytes: 'Bytes that may wait for the rate; default: what leaves in 100 ms, at least 32 KiB.',
+      partition: 'Nothing passes.',
+      seed: 'The same seed and the same frames: the same faults.',
+    },
+  },
+  ShapeInput: {
+    keys: {
+      network: "Omitted: that of the guest's first NIC.",
+      peer: 'Another guest, or `gateway`; omitted: whoever is at the other end.',
+      direction: '`from`: what the guest sends; `to`: what it receives. Default both; the other one stays as it is.',
+    },
+  },
+  ShapeView: {
+    text: 'Seen from `guest`; a shape between two guests is one, whichever of them it was asked for.',
+    keys: {},
+  },
   Problem: {
     keys: {
       type: '`urn:vmlan:error:CODE`.',

@@ -17,6 +17,7 @@ const LAB = { name: 'lab' };
 const WEB = { name: 'web' };
 /** Ids follow from what they stand for. */
 const FORWARD = { id: 'fwd-6738ad7495' };
+const SHAPE = { id: 'shp-0920f6a179' };
 const RECORD = { id: 'rec-bc578229b6' };
 
 export const API_EXAMPLES: readonly ApiExample[] = [
@@ -41,6 +42,10 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'listRecords', query: { network: 'lab' } },
   { route: 'getRecord', params: RECORD },
   { route: 'deleteRecord', params: RECORD },
+  { route: 'setShape', body: { guest: 'web', delayMs: 50, jitterMs: 10, lossPercent: 1 } },
+  { route: 'listShapes', query: { network: 'lab' } },
+  { route: 'getShape', params: SHAPE },
+  { route: 'deleteShape', params: SHAPE },
   { route: 'events', query: { after: '0', follow: 'false' } },
   { route: 'status' },
   { route: 'detachGuest', params: WEB, body: {} },

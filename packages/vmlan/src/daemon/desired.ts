@@ -15,7 +15,7 @@ import type { StoredGuest, StoredNic } from '../model/guest.ts';
 import { MAX_INTERFACE_CHARS } from '../model/names.ts';
 import type { ListenSocket, Network } from '../model/network.ts';
 import { closedDestinations } from '../model/resolve.ts';
-import type { StoredShape } from '../model/shape.ts';
+import type { StoredShape } from '../model/stored-shape.ts';
 import type { StoredForward, StoredRecord } from './store.ts';
 
 /** host-routes.ts knows our interfaces by this. */

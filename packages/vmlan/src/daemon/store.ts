@@ -12,8 +12,8 @@ import type { StoredGuest } from '../model/guest.ts';
 import { isGuestName } from '../model/names.ts';
 import { recordTypeSchema } from '../model/requests.ts';
 import type { RecordType } from '../model/requests.ts';
-import { storedShapesSchema } from '../model/shape.ts';
-import type { StoredShape } from '../model/shape.ts';
+import { storedShapesSchema } from '../model/stored-shape.ts';
+import type { StoredShape } from '../model/stored-shape.ts';
 import { listDurable, makeStateDirectory, readDurable, removeDurable, writeDurable } from '../sys/durable-file.ts';
 
 export const MAX_GUESTS = 4096;

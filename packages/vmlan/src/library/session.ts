@@ -42,7 +42,7 @@ export class Session {
     const config: EngineConfig = {
       ...engineConfig({
         ...{ network, closed: ALWAYS_CLOSED, reservations: network.reservations },
-        ...{ nics: [], links: [], records: [], forwards: [] },
+        ...{ nics: [], links: [], records: [], forwards: [], shapes: [] },
       }),
       leases: [],
       duid: DUID_UUID_TYPE + randomBytes(16).toString('hex'),

@@ -70,7 +70,7 @@ const settings = {
   seed: z.int().min(0, 'a seed is 0 to 4294967295').max(MAX_SEED, 'a seed is 0 to 4294967295').optional(),
 };
 
-const shapeSettingsSchema: z.ZodType<ShapeSettings, ShapeSettings> = z.object(settings);
+export const shapeSettingsSchema: z.ZodType<ShapeSettings, ShapeSettings> = z.object(settings);
 
 export type ShapeDirection = 'from' | 'to' | 'both';
 
@@ -146,22 +146,3 @@ export const shapeViewSchema: z.ZodType<ShapeView> = z.object({
   fromGuest: shapeSettingsSchema.nullable(),
   toGuest: shapeSettingsSchema.nullable(),
 });
-
-/** As kept; NICs by their keys, so that a MAC alone never is one. */
-export interface StoredShape extends ShapeView {
-  readonly nic: string;
-  readonly peerNic: string | null;
-}
-
-export const storedShapesSchema: z.ZodType<readonly StoredShape[]> = z.array(
-  z.object({
-    id: z.string(),
-    network: z.string(),
-    guest: z.string(),
-    peer: z.string().nullable(),
-    nic: z.string(),
-    peerNic: z.string().nullable(),
-    fromGuest: shapeSettingsSchema.nullable(),
-    toGuest: shapeSettingsSchema.nullable(),
-  }),
-);
