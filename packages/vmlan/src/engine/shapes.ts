@@ -73,7 +73,9 @@ export class Shapes {
 
   pollAt(nowMs: number): number {
     const queue = this.#memory?.queue;
-    return queue === undefined || queue.nextAt === Infinity ? Infinity : nowMs + Math.max(queue.nextAt - queue.now(), 0);
+    return queue === undefined || queue.nextAt === Infinity
+      ? Infinity
+      : nowMs + Math.max(queue.nextAt - queue.now(), 0);
   }
 
   poll(): void {
@@ -144,4 +146,3 @@ export class Shapes {
     else this.#draining.add(port);
   }
 }
-

@@ -164,7 +164,10 @@ describe('forwards', () => {
     test(`clients of the host reach a guest’s server over a lossy cable, IPv${family}`, () => {
       const lab = new TcpBench();
       const station = lab.add(new PacedStation(lab.bench.guest('web'), 125_000));
-      station.guest.suffers({ lossPercent: 5, reorderPercent: 3, seed: 3 }, { lossPercent: 5, reorderPercent: 3, seed: 4 });
+      station.guest.suffers(
+        { lossPercent: 5, reorderPercent: 3, seed: 3 },
+        { lossPercent: 5, reorderPercent: 3, seed: 4 },
+      );
       // The guest's server sends back what it gets, and ends when its client does.
       station.tcp.listen(80, (connection) => {
         connection.onData = (bytes) => connection.write(bytes);
