@@ -48,11 +48,12 @@ function networkMetrics(networks: readonly NetworkView[]): Metric[] {
   const events = networks.flatMap(({ name: network, counters }) =>
     Object.entries(counters ?? {}).map(([event, count]): Sample => [{ network, event }, count]),
   );
-  const ofState = (wanted: NetworkView['state']): Sample[] => each(({ state }) => (state === wanted ? 1 : 0));
+  const ofState = (...wanted: readonly NetworkView['state'][]): Sample[] =>
+    each(({ state }) => (wanted.includes(state) ? 1 : 0));
   return [
     gauge('vmlan_network_info', 'Always 1; the labels tell mode and driver.', about),
     gauge('vmlan_network_running', '1 while the network runs.', ofState('running')),
-    gauge('vmlan_network_failed', '1 when the network should run and cannot.', ofState('failed')),
+    gauge('vmlan_network_failed', '1 when the network should run and cannot.', ofState('failed', 'unresponsive')),
     gauge(
       'vmlan_network_start_time_seconds',
       'When the network process started, since 1970.',

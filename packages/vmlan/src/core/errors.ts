@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'unsupported-media-type'
   | 'too-many-requests'
   | 'unsupported'
+  | 'incompatible'
   | 'exhausted'
   | 'unavailable'
   | 'timeout'
@@ -159,6 +160,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeInfo>> = {
     title: 'Not supported',
     meaning: 'This host, this driver or this mode cannot do that.',
     remedy: 'The message says what is needed.',
+  },
+  incompatible: {
+    status: 409,
+    exitCode: 4,
+    title: 'Incompatible version',
+    meaning: 'The network is run by a process of another version of vmlan, which this daemon cannot speak to.',
+    remedy: 'Its guests go on as they are; when they can bear it, stop the network and start it again.',
   },
   exhausted: {
     status: 507,

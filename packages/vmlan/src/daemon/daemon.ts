@@ -3,11 +3,10 @@
  *
  * Zone: control.  Ends by signal or by request; networks go on without it unless they are to stop too.
  */
-import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
-import { networksDirectory } from '../drivers/network-paths.ts';
+import { clearForgotten } from '../drivers/userspace/network-directory.ts';
 import type { Paths } from '../model/paths.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import { loadConfig } from './config.ts';
@@ -83,7 +82,7 @@ export class Daemon {
       await server.close();
       await context.driver.close();
       lock.release();
-      if (stopNetworks) rmSync(networksDirectory(paths.runtime), { recursive: true, force: true });
+      if (stopNetworks) await clearForgotten(paths.runtime);
     });
     try {
       // Before the socket: who can connect finds everything as it is going to be.

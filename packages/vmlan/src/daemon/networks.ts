@@ -4,7 +4,7 @@
  * Zone: control.  Changes of one network are made one after the other.  A network shall run from its start until it is
  * stopped, over crashes of its process and restarts of the daemon.
  */
-import { VmlanError, toErrorData } from '../core/errors.ts';
+import { VmlanError, fromErrorData, toErrorData } from '../core/errors.ts';
 import type { ErrorData } from '../core/errors.ts';
 import type { DriverEvent, Observed } from '../drivers/driver.ts';
 import { checkSocketPath, networkPaths } from '../drivers/network-paths.ts';
@@ -105,7 +105,11 @@ export class Networks implements Disposable {
 
   async #start(network: Network): Promise<void> {
     const { name } = network;
-    if (this.shallRun(name) && this.problem(name) === null) return;
+    if (this.shallRun(name)) {
+      const { trouble } = await this.#context.driver.observe(name);
+      if (trouble !== null) throw fromErrorData(trouble);
+      if (this.problem(name) === null) return;
+    }
     try {
       this.#checkStartable(network);
       this.#supervisor.forget(name);
@@ -178,6 +182,7 @@ export class Networks implements Disposable {
     this.#supervisor.onStarted(name);
     try {
       const observed = await this.#context.driver.observe(name);
+      if (observed.trouble !== null) return this.#leaveAlone(name, observed.trouble);
       if (this.#reconciler.runsOutdated(network, observed)) {
         const warning = `runs with older settings; \`vmlan network stop ${name}\` and \`start\` apply the new ones`;
         this.#warnings.set(name, [warning]);
@@ -189,6 +194,12 @@ export class Networks implements Disposable {
       this.#supervisor.onExited(name);
     }
     return undefined;
+  }
+
+  /** Its guests are better off with it than without; one that is only silent may answer yet. */
+  #leaveAlone(name: string, trouble: ErrorData): void {
+    this.#fail(name, fromErrorData(trouble));
+    this.#context.logger.error(trouble.message);
   }
 
   async #restore(network: Network, observed: Observed | null): Promise<void> {
@@ -216,6 +227,7 @@ export class Networks implements Disposable {
     return this.#serial.run(name, async () => {
       if (!this.shallRun(name) || this.#isClosing) return true;
       const { failed } = await this.#reconciler.restore(this.get(name));
+      this.#problems.delete(name);
       return !needsRetry(failed);
     });
   }
@@ -231,6 +243,14 @@ export class Networks implements Disposable {
     this.#context.events.publish('warning', { network }, message);
   }
 
+  /** What it was told while it was silent may have come to nothing, or to something that nobody wants any more. */
+  #onAnswering(name: string, answers: boolean): void {
+    this.#warn(`network "${name}" ${answers ? 'answers again' : 'does not answer'}`, name);
+    if (!answers) return;
+    const incomplete = (): void => this.#supervisor.onIncomplete(name);
+    this.#retry(name).then((isComplete) => isComplete || incomplete(), incomplete);
+  }
+
   #onDriverEvent(name: string, event: DriverEvent): void {
     const { events, logger } = this.#context;
     switch (event.kind) {
@@ -244,6 +264,9 @@ export class Networks implements Disposable {
       case 'warnings':
         this.#warnings.set(name, event.warnings);
         for (const warning of event.warnings) events.publish('warning', { network: name }, warning);
+        return;
+      case 'answering':
+        this.#onAnswering(name, event.answers);
         return;
       case 'ipv6-reachable':
         events.publish('network-changed', { network: name }, `the host ${event.reachable ? 'has' : 'lost'} IPv6`);

@@ -54,8 +54,14 @@ export class Presenter {
     if (!this.#networks.shallRun(network.name)) return { network, observed: null, snapshot: null };
     try {
       const observed = await this.#context.driver.observe(network.name);
-      const snapshot = observed.applied === null ? null : await this.#context.driver.snapshot(network.name);
-      return { network, observed, snapshot };
+      if (observed.applied === null) return { network, observed, snapshot: null };
+      const snapshot = await this.#context.driver.snapshot(network.name).catch(noAnswer);
+      // One that fell silent in between is observed once more, which tells so at once.
+      return {
+        network,
+        observed: snapshot === null ? await this.#context.driver.observe(network.name) : observed,
+        snapshot,
+      };
     } catch {
       return { network, observed: null, snapshot: null };
     }
@@ -191,6 +197,11 @@ export class Presenter {
         ];
       });
   }
+}
+
+function noAnswer(error: unknown): null {
+  if (error instanceof VmlanError && error.code === 'timeout') return null;
+  throw error;
 }
 
 function driverOf(network: Network): { readonly type: string; readonly reason: string } {

@@ -4,6 +4,7 @@
  * Zone: control.  Parts that failed after a crash (a port that somebody took meanwhile) are left out of later strict
  * changes, so that one lost port does not block everything else, and are tried again by the supervisor.
  */
+import { fromErrorData } from '../core/errors.ts';
 import type { ApplyOptions, FailedStep, Observed, Plan, Step, WantedNetwork } from '../drivers/driver.ts';
 import { networkPaths } from '../drivers/network-paths.ts';
 import { describeStep, settingsOf } from '../drivers/plan.ts';
@@ -87,6 +88,7 @@ export class Reconciler {
   async #apply(network: string, wanted: WantedNetwork | null, options: ApplyOptions): Promise<ReconcileResult> {
     const { driver, logger } = this.#context;
     const observed = await driver.observe(network, options.signal);
+    if (wanted !== null && observed.trouble !== null) throw fromErrorData(observed.trouble);
     const plan = driver.plan(network, wanted, wanted === null ? observed : withSettingsOf(wanted, observed));
     for (const step of plan.steps) logger.debug(describeStep(step), { network });
     const failed = await driver.apply(plan, options);

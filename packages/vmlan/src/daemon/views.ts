@@ -33,14 +33,15 @@ export interface NetworkFacts extends LiveNetwork {
 }
 
 export function networkView(facts: NetworkFacts): NetworkView {
-  const { network, observed, snapshot, problem, paths } = facts;
+  const { network, observed, snapshot, paths } = facts;
   const isRunning = snapshot !== null;
+  const problem = observed?.trouble ?? facts.problem;
   return {
     name: network.name,
     mode: network.mode,
     driver: facts.driver.type,
     driverReason: facts.driver.reason,
-    state: isRunning ? 'running' : problem === null ? 'stopped' : 'failed',
+    state: isRunning ? 'running' : stateWithout(problem, observed),
     problem: problem === null || isRunning ? null : toProblem(problem),
     autostart: network.autostart,
     subnet: network.ipv4?.subnet ?? null,
@@ -67,6 +68,13 @@ export function networkView(facts: NetworkFacts): NetworkView {
     ping: snapshot?.capabilities.ping ?? null,
     warnings: facts.warnings,
   };
+}
+
+/** The state of a network that has no datapath to show. */
+function stateWithout(problem: ErrorData | null, observed: Observed | null): NetworkView['state'] {
+  if (problem === null) return 'stopped';
+  if (observed?.trouble == null) return 'failed';
+  return problem.code === 'incompatible' ? 'incompatible' : 'unresponsive';
 }
 
 function listenText(socket: Network['listen'][number]): string {

@@ -87,8 +87,10 @@ export interface Observed {
   readonly network: string;
   readonly pid: number | null;
   readonly startedMs: number | null;
-  /** null: it does not run. */
+  /** null: it does not run, or cannot be asked. */
   readonly applied: AppliedState | null;
+  /** Why it cannot be asked though it runs: `timeout` or `incompatible`. It can be stopped, and nothing else. */
+  readonly trouble: ErrorData | null;
   /** Operational trouble that it reports about itself. */
   readonly warnings: readonly string[];
 }
@@ -130,7 +132,9 @@ export type DriverEvent =
   | EngineEvent
   /** It ended without being asked to. */
   | { readonly kind: 'exited'; readonly reason: string }
-  | { readonly kind: 'warnings'; readonly warnings: readonly string[] };
+  | { readonly kind: 'warnings'; readonly warnings: readonly string[] }
+  /** It does not answer any more, or does so again. */
+  | { readonly kind: 'answering'; readonly answers: boolean };
 
 export interface Driver {
   readonly capabilities: Capabilities;

@@ -11,7 +11,7 @@ import type { AppliedState, Observed, Plan, Step, WantedLink, WantedNetwork } fr
 
 export function planNetwork(network: string, wanted: WantedNetwork | null, observed: Observed): Plan {
   const { applied } = observed;
-  if (wanted === null) return { network, steps: applied === null ? [] : [{ action: 'stop' }] };
+  if (wanted === null) return { network, steps: isThere(observed) ? [{ action: 'stop' }] : [] };
   if (applied === null) return { network, steps: stepsFromNothing(wanted) };
   if (applied.settings !== settingsOf(wanted)) {
     return { network, steps: [{ action: 'stop' }, ...stepsFromNothing(wanted)] };
@@ -19,7 +19,10 @@ export function planNetwork(network: string, wanted: WantedNetwork | null, obser
   return { network, steps: difference(wanted, applied) };
 }
 
-const NOTHING: Omit<AppliedState, 'settings'> = {
+const isThere = ({ applied, trouble }: Observed): boolean => applied !== null || trouble !== null;
+
+/** What a network holds that has just been started. */
+export const NOTHING: Omit<AppliedState, 'settings'> = {
   nics: [],
   links: [],
   records: [],

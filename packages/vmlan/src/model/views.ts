@@ -108,7 +108,11 @@ export const guestViewSchema: z.ZodType<GuestView> = z.object({
   nics: z.array(nicViewSchema),
 });
 
-export type NetworkState = 'running' | 'stopped' | 'failed';
+/**
+ * `unresponsive`: its process runs and does not answer; `incompatible`: its process is of another version of vmlan.  Both
+ * are left alone, with their guests, until the network is stopped.
+ */
+export type NetworkState = 'running' | 'stopped' | 'failed' | 'unresponsive' | 'incompatible';
 
 export interface NetworkView {
   readonly name: string;
@@ -160,7 +164,7 @@ export const networkViewSchema: z.ZodType<NetworkView> = z.object({
   mode: z.string(),
   driver: z.string(),
   driverReason: z.string(),
-  state: z.enum(['running', 'stopped', 'failed']),
+  state: z.enum(['running', 'stopped', 'failed', 'unresponsive', 'incompatible']),
   problem: problemSchema.nullable(),
   autostart: z.boolean(),
   subnet: z.string().nullable(),

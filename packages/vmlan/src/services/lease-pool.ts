@@ -227,11 +227,13 @@ export class LeasePool implements SiblingPool {
   nicHere(nic: string): void {
     for (const binding of this.ofNic(nic)) {
       const wasGone = binding.goneMs !== null;
+      // Restored from the disk of a process that was killed: the guest goes on with it, and may not say a word.
+      const isRestored = binding.unseen && binding.state === 'bound';
       binding.goneMs = null;
       binding.unseen = false;
       binding.backUnsaved ||= wasGone;
       this.#place(binding);
-      if (wasGone) this.#context.changed('back', binding, true);
+      if (wasGone || isRestored) this.#context.changed('back', binding, wasGone);
     }
   }
 

@@ -283,6 +283,22 @@ test('restart: leases come back, guests that reconnect keep theirs, the others a
   assert.equal(lease(next, pool2, identity('g0/0'), later + RECONNECT_MS), 2);
 });
 
+test('a NIC that is back after a crash has its lease at once, though its guest says nothing', () => {
+  const { store, pool } = setup();
+  lease(store, pool, identity('web/0'), START_MS);
+  lease(store, pool, identity('old/0'), START_MS - DAY_MS);
+  const events: [string, string][] = [];
+  const next = new LeaseStore((event, { address }) => events.push([event, address]));
+  next.open(4, config());
+  next.restore(JSON.parse(JSON.stringify(store.snapshot())) as unknown[], START_MS + 1);
+  next.advance(START_MS + 2);
+  const { generation } = next;
+  events.length = 0;
+  for (const nic of ['web/0', 'web/0', 'old/0']) next.onNicHere(nic, START_MS + 3);
+  assert.deepEqual(events, [['back', '10.0.0.2']], 'once, and not what has run out');
+  assert.equal(next.generation, generation, 'nothing to store');
+});
+
 test('a stored file that is damaged, doubled or of another subnet loses only its bad records', () => {
   const good: LeaseRecord = {
     ...{ family: 4, address: '10.0.0.5', nic: 'web/0', client: 'id:01', guest: 'web', mac: '52:54:00:12:34:56' },

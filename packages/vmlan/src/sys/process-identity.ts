@@ -15,7 +15,9 @@ export interface ProcessIdentity {
 const START_TIME_FIELD = 22 - 3;
 const ZOMBIE = 'Z';
 
-export const ownIdentity = (): ProcessIdentity => ({ pid: process.pid, startTime: startTimeOf(process.pid) ?? '' });
+export const identityOf = (pid: number): ProcessIdentity => ({ pid, startTime: startTimeOf(pid) ?? '' });
+
+export const ownIdentity = (): ProcessIdentity => identityOf(process.pid);
 
 /** Whether that very process still runs; one that only waits to be reaped does not. */
 export function isRunning({ pid, startTime }: ProcessIdentity): boolean {

@@ -263,6 +263,35 @@ export const clients = {
     });
   },
 
+  /**
+   * Keeps `count` connections to an echo server in use until stdin ends, each asking every `pauseMs`; says `holding` when
+   * all are open. `ok`: connections that never failed; `longestMs`: the slowest answer.
+   */
+  async hold({
+    count,
+    pauseMs,
+    ...target
+  }: Target & { count: number; pauseMs: number }): Promise<Tally & { exchanges: number; longestMs: number }> {
+    let isOver = false;
+    process.stdin.resume().once('end', () => (isOver = true));
+    const sockets = await Promise.all(Array.from({ length: count }, () => open(target)));
+    process.stdout.write('holding\n');
+    let exchanges = 0;
+    let longestMs = 0;
+    const tally = await repeat(count, count, async (index) => {
+      const socket = sockets[index]!;
+      for (let i = 0; !isOver; i++) {
+        const began = performance.now();
+        await exchange(socket, Buffer.alloc(1024, (index * 31 + i) & 0xff));
+        longestMs = Math.max(longestMs, performance.now() - began);
+        exchanges++;
+        await delay(pauseMs);
+      }
+      socket.destroy();
+    });
+    return { ...tally, exchanges, longestMs };
+  },
+
   /** `flows` sockets, each sending `count` datagrams of `size` bytes to an echo server, one at a time. */
   async udp({
     flows,
@@ -334,6 +363,18 @@ async function datagram(socket: UdpSocket, message: Buffer): Promise<Buffer> {
   socket.send(message, (error) => error !== null && socket.emit('error', error));
   const [received] = (await within('a datagram back', UDP_PATIENCE_MS, answer)) as [Buffer];
   return received;
+}
+
+async function exchange(socket: Socket, sent: Buffer): Promise<void> {
+  socket.write(sent);
+  let received = Buffer.alloc(0);
+  while (received.length < sent.length) {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk !== null) received = Buffer.concat([received, chunk]);
+    else if (socket.readableEnded || socket.destroyed) throw new Error('closed by the server');
+    else await Promise.race([once(socket, 'readable'), once(socket, 'end')]);
+  }
+  if (!received.equals(sent)) throw new Error('the echo differs');
 }
 
 export type Clients = typeof clients;

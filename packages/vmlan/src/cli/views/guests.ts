@@ -21,7 +21,7 @@ export const firstAddress6 = (nic: NicView): string | null =>
 
 export function stateColour(state: string): Colour | null {
   if (state === 'connected' || state === 'running' || state === 'listening') return 'green';
-  if (state === 'failed') return 'red';
+  if (state === 'failed' || state === 'unresponsive') return 'red';
   return state === 'stopped' || state === 'disconnected' ? 'dim' : 'yellow';
 }
 

@@ -75,6 +75,7 @@ export class FakeDriver implements Driver {
       pid: running === undefined ? null : process.pid,
       startedMs: running?.startedMs ?? null,
       applied: running?.state ?? null,
+      trouble: null,
       warnings: [],
     });
   }

@@ -7,7 +7,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { VmlanError } from '../../core/errors.ts';
+import { VmlanError, toErrorData } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
 import type { AllocatedAddress, EngineEvent, EngineSnapshot } from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import { applySteps } from '../apply.ts';
@@ -26,7 +27,7 @@ import type {
 } from '../driver.ts';
 import { networkPaths, networksDirectory } from '../network-paths.ts';
 import type { NetworkPaths } from '../network-paths.ts';
-import { planNetwork, settingsOf } from '../plan.ts';
+import { NOTHING, planNetwork, settingsOf } from '../plan.ts';
 import { nameOwner } from './busy-address.ts';
 import { ENGINE_MODES, engineConfig } from './engine-config.ts';
 import { parseLeases } from './lease-file.ts';
@@ -37,11 +38,14 @@ import { nameOfNamespace } from './netns-target.ts';
 import { watchProcess } from './netns-watch.ts';
 import { NetworkClient } from './network-client.ts';
 import { sharePeerSockets } from './peer-sockets.ts';
+import { runningProcess } from './process-file.ts';
 import { PROTOCOL_VERSION, EVENT, WARNINGS } from './protocol.ts';
 import type { LiveStep } from './protocol.ts';
 
 const TAP_TIMEOUT_MS = 30_000;
 const PEER_SOCKETS = 'peer sockets';
+/** Of a process that is there, and cannot be asked. */
+const TROUBLES: readonly ErrorCode[] = ['timeout', 'incompatible'];
 
 export interface UserspaceOptions {
   readonly runtime: string;
@@ -84,10 +88,18 @@ export class UserspaceDriver implements Driver {
   }
 
   async observe(network: string): Promise<Observed> {
-    const running = await this.#connected(network);
-    if (running === null) return { network, pid: null, startedMs: null, applied: null, warnings: [] };
-    const { applied, startedMs, warnings } = await running.client.call('observe', {});
-    return { network, pid: running.client.pid, startedMs, applied, warnings };
+    const nothing = { network, pid: null, startedMs: null, applied: null, trouble: null, warnings: [] };
+    try {
+      const running = await this.#connected(network);
+      if (running === null) return nothing;
+      const { applied, startedMs, warnings } = await running.client.call('observe', {});
+      // A process of an older minor version has fewer lists.
+      return { ...nothing, pid: running.client.pid, startedMs, applied: { ...NOTHING, ...applied }, warnings };
+    } catch (error) {
+      if (!(error instanceof VmlanError) || !TROUBLES.includes(error.code)) throw error;
+      const pid = runningProcess(this.#paths(network).process)?.pid ?? null;
+      return { ...nothing, pid, trouble: toErrorData(error) };
+    }
   }
 
   plan(network: string, wanted: WantedNetwork | null, observed: Observed): Plan {
@@ -134,10 +146,9 @@ export class UserspaceDriver implements Driver {
   }
 
   async #stop(network: string): Promise<void> {
-    const running = await this.#connected(network);
-    if (running === null) return;
+    const running = await this.#connected(network).catch(() => null);
     this.#drop(network);
-    await running.client.stop();
+    await (running === null ? NetworkClient.end(this.#paths(network)) : running.client.stop());
   }
 
   #keep(network: string, client: NetworkClient): RunningNetwork {
@@ -161,9 +172,23 @@ export class UserspaceDriver implements Driver {
     const client = await NetworkClient.adopt(this.#paths(network), this.#listenerFor(network));
     if (client === null) return null;
     const running = this.#keep(network, client);
-    const { applied } = await client.call('observe', {});
-    for (const link of applied.links) this.#watchNamespace(network, running, link);
+    await this.#watchNamespaces(network, running);
     return running;
+  }
+
+  /** Those of a silent process are watched when it answers. */
+  async #watchNamespaces(network: string, running: RunningNetwork): Promise<void> {
+    const state = await running.client.call('observe', {}).catch((error: unknown) => {
+      if (error instanceof VmlanError && error.code === 'timeout') return null;
+      throw error;
+    });
+    for (const link of state?.applied.links ?? []) this.#watchNamespace(network, running, link);
+  }
+
+  #onAnswering(network: string, answers: boolean): void {
+    const running = this.#running.get(network);
+    if (answers && running !== undefined) this.#watchNamespaces(network, running).catch(() => undefined); // lost again
+    this.#emit(network, { kind: 'answering', answers });
   }
 
   async #mustRun(network: string): Promise<RunningNetwork> {
@@ -182,6 +207,7 @@ export class UserspaceDriver implements Driver {
         this.#drop(network);
         this.#emit(network, { kind: 'exited', reason });
       },
+      onAnswering: (answers) => this.#onAnswering(network, answers),
     };
   }
 

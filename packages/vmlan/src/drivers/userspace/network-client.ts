@@ -1,130 +1,212 @@
 /**
  * The daemon's end of a network process: starting one, taking over one that runs, ending one.
  *
- * Zone: control.  The process is known by its file (pid and start time) and its control socket.
+ * Zone: control.  The process is known by its file (pid and start time) and its control socket.  One that does not
+ * answer is left alone, for its guests may still be served, or be served again: calls fail at once until it answers.
+ * One that speaks another protocol is left alone too.  Both are ended when somebody stops the network.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fromErrorData } from '../../core/errors.ts';
+import { VmlanError, fromErrorData } from '../../core/errors.ts';
 import { isRunning } from '../../sys/process-identity.ts';
-import type { ProcessIdentity } from '../../sys/process-identity.ts';
 import type { NetworkPaths } from '../network-paths.ts';
-import { PROTOCOL_VERSION } from './protocol.ts';
-import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
-import { RpcPeer } from './rpc.ts';
+import { clearDirectory } from './network-directory.ts';
+import { firstFault, lastWords } from './network-log.ts';
+import { endProcess, hasEnded, readProcessFile, runningProcess, writeProcessFile } from './process-file.ts';
+import type { NetworkProcess } from './process-file.ts';
+import { PROTOCOL_MINOR, PROTOCOL_VERSION } from './protocol.ts';
+import type { Methods, StartAnswer, StartRequest } from './protocol.ts';
+import { NoAnswerError, RpcPeer } from './rpc.ts';
 
 /** A small nursery, for two threads whose packets leave hardly any garbage: it saves 4 to 13 MB (docs/datapath.md). */
 export const NODE_OPTIONS: readonly string[] = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 6000;
-const KILL_TIMEOUT_MS = 2000;
+/** What a process that was started and never adopted gets to open its control socket. */
+const APPEAR_TIMEOUT_MS = 5000;
 const POLL_INTERVAL_MS = 10;
-const LAST_LINES = 40;
-const STARTED = /^\d{4}-\S+ info network \S+ runs$/;
+/** A question that changes nothing is answered within this time, or the process counts as silent. */
+export const ANSWER_TIMEOUT_MS = 5000;
+/** As long as a timer can be. */
+const FOREVER_MS = 2 ** 31 - 1;
 /** A log that has grown beyond is put aside at the next start. */
 export const MAX_LOG_BYTES = 4_194_304;
+
+const GREETING: Methods['hello']['params'] = { protocol: PROTOCOL_VERSION, minor: PROTOCOL_MINOR };
+const QUESTIONS: ReadonlySet<keyof Methods> = new Set(['hello', 'observe', 'snapshot'] as const);
 
 export interface ClientListener {
   onNotification(method: string, params: unknown): void;
   /** The connection is lost: the process ended, or is about to. */
   onLost(reason: string): void;
+  /** false: it does not answer; true: it does again. */
+  onAnswering?(answers: boolean): void;
 }
 
 export class NetworkClient {
   readonly pid: number;
-  readonly startedMs: number;
   readonly #peer: RpcPeer;
   readonly #paths: NetworkPaths;
-  #isReleased = false;
+  readonly #listener: ClientListener;
+  #isSilent = false;
+  /** Its end is told: it was taken over, and not let go since. */
+  #isWatched = false;
 
-  private constructor(peer: RpcPeer, paths: NetworkPaths, hello: HelloResult) {
-    this.#peer = peer;
+  private constructor(socket: Socket, paths: NetworkPaths, pid: number, listener: ClientListener) {
+    this.#peer = new RpcPeer(socket, {
+      onNotification: (method, params) => listener.onNotification(method, params),
+      onClose: () => this.#isWatched && listener.onLost(lastWords(paths.log)),
+    });
     this.#paths = paths;
-    this.pid = hello.pid;
-    this.startedMs = hello.startedMs;
+    this.#listener = listener;
+    this.pid = pid;
   }
 
   /** Starts a process and connects to it; throws what it says when it cannot start. */
   static async start(program: string, request: StartRequest, listener: ClientListener): Promise<NetworkClient> {
     const { paths } = request;
-    mkdirSync(dirname(paths.state), { recursive: true, mode: request.user === null ? 0o700 : 0o711 });
-    mkdirSync(paths.state, { recursive: true, mode: 0o700 });
-    rmSync(paths.directory, { recursive: true, force: true }); // what a process left that was killed
+    await makeDirectories(request);
     const child = spawnDetached(program, paths.log);
+    // Known before it is told anything: whoever kills us now leaves nobody that is not found.
+    if (child.pid !== undefined) writeProcessFile(paths.process, child.pid);
     child.stdin!.on('error', () => undefined).end(JSON.stringify(request));
     const answer = await readAnswer(child, paths.log);
     child.unref();
     if ('error' in answer) {
-      rmSync(paths.directory, { recursive: true, force: true });
+      await clearDirectory(paths);
       throw fromErrorData(answer.error);
     }
-    return NetworkClient.#connect(paths, listener);
+    return NetworkClient.#connect(paths, answer.pid, listener);
   }
 
-  /** Takes over what an earlier daemon started; null when nothing (of this protocol) runs. */
+  /**
+   * Takes over what an earlier daemon started, be it silent; null when nothing runs.  Throws `incompatible` when it
+   * speaks another protocol.
+   */
   static async adopt(paths: NetworkPaths, listener: ClientListener): Promise<NetworkClient | null> {
-    const identity = readProcessFile(paths.process);
-    if (identity === null || !isRunning(identity)) return null;
-    try {
-      return await NetworkClient.#connect(paths, listener);
-    } catch {
-      await endProcess(identity);
-      return null;
+    const found = runningProcess(paths.process);
+    if (found === null) return null;
+    if (found.protocol !== PROTOCOL_VERSION) throw incompatible(paths, found);
+    const deadline = performance.now() + APPEAR_TIMEOUT_MS;
+    while (isRunning(found)) {
+      try {
+        return await NetworkClient.#connect(paths, found.pid, listener);
+      } catch (error) {
+        if (error instanceof VmlanError && error.code === 'unsupported') throw incompatible(paths, found);
+        if (!isAbsence(error)) throw error;
+        // It has not come to its socket yet; one without a socket is of no use to anybody.
+        if (performance.now() >= deadline) await endProcess(found);
+        await delay(POLL_INTERVAL_MS);
+      }
     }
+    return null;
   }
 
-  static async #connect(paths: NetworkPaths, listener: ClientListener): Promise<NetworkClient> {
-    const socket = await connectTo(paths.control);
-    let client: NetworkClient | null = null;
-    const peer = new RpcPeer(socket, {
-      onNotification: (method, params) => listener.onNotification(method, params),
-      onClose: () => {
-        if (client !== null && !client.#isReleased) listener.onLost(lastWords(paths.log));
-      },
-    });
+  /** Ends what runs there, whether or not it can be spoken to. */
+  static async end(paths: NetworkPaths): Promise<void> {
+    const found = runningProcess(paths.process);
+    if (found !== null) await endProcess(found);
+    await clearDirectory(paths);
+  }
+
+  static async #connect(paths: NetworkPaths, pid: number, listener: ClientListener): Promise<NetworkClient> {
+    const client = new NetworkClient(await connectTo(paths.control), paths, pid, listener);
     try {
-      client = new NetworkClient(
-        peer,
-        paths,
-        (await peer.request('hello', { protocol: PROTOCOL_VERSION })) as HelloResult,
-      );
-      return client;
+      await client.#peer.request('hello', GREETING, ANSWER_TIMEOUT_MS);
     } catch (error) {
-      peer.close();
-      throw error;
+      if (!(error instanceof NoAnswerError)) {
+        client.release();
+        throw error;
+      }
+      client.#onSilence();
     }
+    client.#isWatched = true;
+    return client;
   }
 
   async call<M extends keyof Methods>(
     method: M,
     params: Methods[M]['params'],
-    timeoutMs?: number,
+    timeoutMs: number | undefined = QUESTIONS.has(method) ? ANSWER_TIMEOUT_MS : undefined,
   ): Promise<Methods[M]['result']> {
-    return (await this.#peer.request(method, params, timeoutMs)) as Methods[M]['result'];
+    if (this.#isSilent) throw silent(this.#paths, this.pid);
+    try {
+      return (await this.#peer.request(method, params, timeoutMs)) as Methods[M]['result'];
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+      this.#onSilence();
+      throw silent(this.#paths, this.pid);
+    }
+  }
+
+  /** Greets once more, and waits for as long as it takes. */
+  #onSilence(): void {
+    if (this.#isSilent) return;
+    this.#isSilent = true;
+    this.#listener.onAnswering?.(false);
+    const answers = (): void => {
+      this.#isSilent = false;
+      if (this.#isWatched) this.#listener.onAnswering?.(true);
+    };
+    this.#peer.request('hello', GREETING, FOREVER_MS).then(answers, () => this.#peer.close());
   }
 
   /** Ends the process and takes its directory away; by force when it does not end by itself. */
   async stop(): Promise<void> {
-    this.#isReleased = true;
+    this.#isWatched = false;
     const identity = readProcessFile(this.#paths.process) ?? { pid: this.pid, startTime: '' };
-    await this.#peer.request('stop', {}, STOP_TIMEOUT_MS).catch(() => undefined);
-    if (!(await hasEnded(identity, STOP_TIMEOUT_MS))) await endProcess(identity);
+    if (!this.#isSilent) {
+      await this.#peer.request('stop', {}, STOP_TIMEOUT_MS).catch(() => undefined);
+      await hasEnded(identity, STOP_TIMEOUT_MS);
+    }
+    await endProcess(identity);
     this.#peer.close();
-    rmSync(this.#paths.directory, { recursive: true, force: true });
+    await clearDirectory(this.#paths);
   }
 
   /** Lets go of the process, which runs on. */
   release(): void {
-    this.#isReleased = true;
+    this.#isWatched = false;
     this.#peer.close();
   }
+}
+
+const nameOf = (paths: NetworkPaths): string => `network "${basename(paths.directory)}"`;
+
+function silent(paths: NetworkPaths, pid: number): VmlanError {
+  return new VmlanError('timeout', `${nameOf(paths)} does not answer (process ${pid})`, {
+    hint: `it is left alone and may come back; \`vmlan network stop ${basename(paths.directory)}\` ends it by force`,
+  });
+}
+
+function incompatible(paths: NetworkPaths, { pid, protocol }: NetworkProcess): VmlanError {
+  const name = basename(paths.directory);
+  return new VmlanError(
+    'incompatible',
+    `${nameOf(paths)} is run by another version of vmlan (process ${pid}, protocol ${protocol} instead of ${PROTOCOL_VERSION})`,
+    {
+      hint: `its guests go on as they are; when they can bear it: vmlan network stop ${name}, vmlan network start ${name}`,
+    },
+  );
+}
+
+/** Nobody listens there, or nobody any more. */
+const isAbsence = (error: unknown): boolean =>
+  ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'unavailable'].includes(String((error as { code?: unknown }).code));
+
+/** What a process left that was killed goes first. */
+async function makeDirectories({ paths, user }: StartRequest): Promise<void> {
+  const outer = { recursive: true, mode: user === null ? 0o700 : 0o711 };
+  for (const path of [paths.state, paths.directory]) mkdirSync(dirname(path), outer);
+  await clearDirectory(paths);
+  for (const path of [paths.state, paths.directory]) mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
 function spawnDetached(program: string, log: string): ChildProcess {
@@ -160,65 +242,9 @@ async function readAnswer(child: ChildProcess, log: string): Promise<StartAnswer
   }
 }
 
-/** The lines that a process writes when it ends; the runtime may add its own behind them. */
-const FAREWELL = /^\d{4}-\S+ (?:error (.*)|info (network \S+ stopped))$/;
-
-/** Why a process ended, as its log tells. */
-function lastWords(log: string): string {
-  const farewell = lastLines(log).findLast((line) => FAREWELL.test(line));
-  const [, failure, stopped] = FAREWELL.exec(farewell ?? '') ?? [];
-  return failure ?? stopped ?? 'it was killed';
-}
-
-/** Why a process never came to speak: what the runtime says. */
-function firstFault(log: string): string {
-  const lines = lastLines(log);
-  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? 'it said nothing';
-}
-
-/** What was logged since the process started. */
-function lastLines(log: string): readonly string[] {
-  try {
-    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
-    return lines.slice(lines.findLastIndex((line) => STARTED.test(line)) + 1).slice(-LAST_LINES);
-  } catch {
-    return []; // it has no log any more
-  }
-}
-
-function readProcessFile(path: string): ProcessIdentity | null {
-  try {
-    const { pid, startTime } = JSON.parse(readFileSync(path, 'utf8')) as Partial<ProcessIdentity>;
-    return typeof pid === 'number' && typeof startTime === 'string' ? { pid, startTime } : null;
-  } catch {
-    return null;
-  }
-}
-
 function connectTo(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(path, () => resolve(socket));
     socket.once('error', reject);
   });
-}
-
-async function hasEnded(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
-  const deadline = Date.now() + timeoutMs;
-  while (isRunning(identity)) {
-    if (Date.now() >= deadline) return false;
-    await delay(POLL_INTERVAL_MS);
-  }
-  return true;
-}
-
-async function endProcess(identity: ProcessIdentity): Promise<void> {
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    if (!isRunning(identity)) return;
-    try {
-      process.kill(identity.pid, signal);
-    } catch {
-      return; // it ended meanwhile, or is another user's
-    }
-    if (await hasEnded(identity, KILL_TIMEOUT_MS)) return;
-  }
 }

@@ -1,5 +1,6 @@
 /** The network process as it really runs: its privileges, its files, its end. Over the stand-in datapath. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -23,6 +24,7 @@ import type { NetworkPaths } from '../network-paths.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
 import { UserspaceDriver } from './driver.ts';
 import { NetworkClient } from './network-client.ts';
+import { writeProcessFile } from './process-file.ts';
 import { RpcPeer } from './rpc.ts';
 
 const PROGRAM = join(import.meta.dirname, 'stand-in-engine.fixture.ts');
@@ -163,8 +165,9 @@ test('the first request must be the greeting, of a protocol that both speak', as
     code: 'unsupported',
     message: /speaks protocol 2, not 99/,
   });
-  assert.deepEqual(Object.keys((await peer.request('hello', { protocol: 1 })) as object), [
+  assert.deepEqual(Object.keys((await peer.request('hello', { protocol: 1, minor: 99 })) as object), [
     'protocol',
+    'minor',
     'network',
     'pid',
     'startedMs',
@@ -179,6 +182,34 @@ test('two daemons may look at it at once', async () => {
   const other = await NetworkClient.adopt(bed.paths, { onNotification: () => undefined, onLost: () => undefined });
   assert.equal(other?.pid, bed.pid);
   other?.release();
+});
+
+test('one of another protocol is left alone, shown with its pid, and ended when it is told to stop', async () => {
+  await using bed = new Bed();
+  await bed.make(wanted());
+  const { pid } = bed;
+  await bed.driver.close();
+  const record = JSON.parse(readFileSync(bed.paths.process, 'utf8')) as { startTime: string };
+  writeFileSync(bed.paths.process, JSON.stringify({ ...record, pid, protocol: 99 }));
+  const observed = await bed.driver.observe('lab');
+  assert.deepEqual([observed.pid, observed.applied, observed.trouble?.code], [pid, null, 'incompatible']);
+  assert.match(observed.trouble!.message, /^network "lab" is run by another version .* protocol 99 instead of \d+\)$/);
+  assert.match(observed.trouble!.hint!, /vmlan network stop lab, vmlan network start lab/);
+  await assert.rejects(bed.driver.snapshot('lab'), { code: 'incompatible' });
+  assert.ok(isRunning({ pid, startTime: record.startTime }));
+  await bed.make(null);
+  assert.ok(!isRunning({ pid, startTime: record.startTime }));
+  assert.ok(!existsSync(bed.paths.directory));
+});
+
+test('one that waits for a request which never comes is waited for, and found ended', async () => {
+  await using bed = new Bed();
+  mkdirSync(bed.paths.directory, { recursive: true });
+  const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  writeProcessFile(bed.paths.process, child.pid!);
+  setTimeout(() => child.stdin.end(), 50);
+  assert.equal((await bed.driver.observe('lab')).applied, null);
+  assert.equal(child.exitCode ?? 0, 0);
 });
 
 test('a process file of a process that is gone means nothing', async () => {

@@ -21,7 +21,8 @@ import type { StartEngine } from './engine-handle.ts';
 import { LeaseFile } from './lease-file.ts';
 import { NetworkService, writeLog } from './network-service.ts';
 import { makeResolver } from './network-resolver.ts';
-import { EVENT, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
+import { processRecord } from './process-file.ts';
+import { EVENT, PROTOCOL_MINOR, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
 import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
 import { RpcPeer } from './rpc.ts';
 import { clearPath } from './socket-path.ts';
@@ -84,7 +85,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
   onResolverChange = () => service.onResolverChange();
   const server = serve(service, config.network, peers, () => void stop(service, server, peers, request));
   await listen(server, paths.control);
-  await writeDurable(paths.process, `${JSON.stringify({ ...ownIdentity(), protocol: PROTOCOL_VERSION })}\n`);
+  await writeDurable(paths.process, processRecord(ownIdentity()));
   process.on('SIGTERM', () => void stop(service, server, peers, request));
   process.on('SIGINT', () => undefined); // the terminal's Ctrl-C is meant for the daemon
   process.on('SIGHUP', () => undefined);
@@ -118,7 +119,8 @@ function hello(service: NetworkService, network: string, { protocol }: Methods['
       `network process of "${network}" speaks protocol ${PROTOCOL_VERSION}, not ${protocol}`,
     );
   }
-  return { protocol: PROTOCOL_VERSION, network, pid: process.pid, startedMs: service.startedMs };
+  const { pid } = process;
+  return { protocol: PROTOCOL_VERSION, minor: PROTOCOL_MINOR, network, pid, startedMs: service.startedMs };
 }
 
 function dispatch(service: NetworkService, method: string, params: unknown): Promise<unknown> {

@@ -1,8 +1,8 @@
 /**
  * What the daemon and a network process say to each other: the methods of their JSON-RPC.
  *
- * Zone: control.  The number changes with any change that an older peer would misread; then the next daemon restarts
- * the process instead of taking it over.
+ * Zone: control.  A daemon takes over processes of its own protocol version alone; any other it leaves running, and says
+ * so.
  */
 import type { ErrorData } from '../../core/errors.ts';
 import type { AllocatedAddress, EngineConfig, EngineSnapshot } from '../../engine/control-messages.ts';
@@ -10,7 +10,10 @@ import type { UserIds } from '../../sys/privileges.ts';
 import type { AppliedState, Step, WantedLink } from '../driver.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 
+/** Changes with anything that a peer of another number would misread. */
 export const PROTOCOL_VERSION = 2;
+/** Counts methods, steps and fields that came since: who does not know them says so, or leaves them out. */
+export const PROTOCOL_MINOR = 0;
 
 /** Given to a new network process on its standard input. */
 export interface StartRequest {
@@ -27,6 +30,7 @@ export interface StartRequest {
 /** The first request of every connection. */
 export interface HelloResult {
   readonly protocol: number;
+  readonly minor: number;
   readonly network: string;
   readonly pid: number;
   readonly startedMs: number;
@@ -42,7 +46,10 @@ export interface ObserveResult {
 export type LiveStep = Exclude<Step, { readonly action: 'start' | 'stop' }>;
 
 export interface Methods {
-  readonly hello: { readonly params: { readonly protocol: number }; readonly result: HelloResult };
+  readonly hello: {
+    readonly params: { readonly protocol: number; readonly minor: number };
+    readonly result: HelloResult;
+  };
   readonly observe: { readonly params: object; readonly result: ObserveResult };
   readonly step: { readonly params: { readonly step: LiveStep }; readonly result: null };
   /** Waits for a descriptor at `socket` and makes it the link. */

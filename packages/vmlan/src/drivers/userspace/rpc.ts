@@ -19,6 +19,13 @@ export const DEFAULT_TIMEOUT_MS = 15_000;
 const APPLICATION_ERROR = -32_000;
 const NEWLINE = 0x0a;
 
+/** The peer is there, and says nothing. */
+export class NoAnswerError extends VmlanError {
+  constructor(method: string, timeoutMs: number) {
+    super('timeout', `the network process did not answer "${method}" within ${timeoutMs} ms`);
+  }
+}
+
 export interface RpcHandlers {
   readonly onRequest?: (method: string, params: unknown) => Promise<unknown>;
   readonly onNotification?: (method: string, params: unknown) => void;
@@ -70,7 +77,7 @@ export class RpcPeer {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new VmlanError('timeout', `the network process did not answer "${method}" within ${timeoutMs} ms`));
+        reject(new NoAnswerError(method, timeoutMs));
       }, timeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
       this.#send({ id, method, params });

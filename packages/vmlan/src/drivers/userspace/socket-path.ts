@@ -30,7 +30,7 @@ function assertDirectory(path: string): void {
 }
 
 /** Connecting tells: nobody there is ECONNREFUSED; a datagram socket that lives says EPROTOTYPE. */
-function isListenedAt(path: string): Promise<boolean> {
+export function isListenedAt(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const settle = (result: boolean): void => {
