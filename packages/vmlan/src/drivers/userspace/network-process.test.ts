@@ -165,7 +165,7 @@ test('the first request must be the greeting, of a protocol that both speak', as
     code: 'unsupported',
     message: /speaks protocol 2, not 99/,
   });
-  assert.deepEqual(Object.keys((await peer.request('hello', { protocol: 1, minor: 99 })) as object), [
+  assert.deepEqual(Object.keys((await peer.request('hello', { protocol: 2, minor: 99 })) as object), [
     'protocol',
     'minor',
     'network',
