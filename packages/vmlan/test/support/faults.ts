@@ -30,12 +30,15 @@ export async function killed(pid: number): Promise<void> {
   await until(`process ${pid} to be gone`, 5000, () => !alive(pid));
 }
 
-/** Every process, but for command lines, that runs for this vmlan: they all have its folder in their environment. */
+/**
+ * Every process, but for command lines, that runs for this vmlan, in order: they all have its folder in their environment.
+ */
 export function processesOf({ folder }: Vmlan): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .map(Number)
-    .filter((pid) => alive(pid) && environmentOf(pid).includes(`VMLAN_RUNTIME_DIR=${folder}/run\0`));
+    .filter((pid) => alive(pid) && environmentOf(pid).includes(`VMLAN_RUNTIME_DIR=${folder}/run\0`))
+    .toSorted((a, b) => a - b);
 }
 
 function environmentOf(pid: number): string {
