@@ -73,7 +73,7 @@ export function networkView(facts: NetworkFacts): NetworkView {
 /** The state of a network that has no datapath to show. */
 function stateWithout(problem: ErrorData | null, observed: Observed | null): NetworkView['state'] {
   if (problem === null) return 'stopped';
-  if (observed?.trouble == null) return 'failed';
+  if (observed === null || observed.trouble === null) return 'failed';
   return problem.code === 'incompatible' ? 'incompatible' : 'unresponsive';
 }
 

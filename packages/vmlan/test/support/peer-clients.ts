@@ -272,15 +272,15 @@ export const clients = {
     pauseMs,
     ...target
   }: Target & { count: number; pauseMs: number }): Promise<Tally & { exchanges: number; longestMs: number }> {
-    let isOver = false;
-    process.stdin.resume().once('end', () => (isOver = true));
+    const over = new AbortController();
+    process.stdin.resume().once('end', () => over.abort());
     const sockets = await Promise.all(Array.from({ length: count }, () => open(target)));
     process.stdout.write('holding\n');
     let exchanges = 0;
     let longestMs = 0;
     const tally = await repeat(count, count, async (index) => {
       const socket = sockets[index]!;
-      for (let i = 0; !isOver; i++) {
+      for (let i = 0; !over.signal.aborted; i++) {
         const began = performance.now();
         await exchange(socket, Buffer.alloc(1024, (index * 31 + i) & 0xff));
         longestMs = Math.max(longestMs, performance.now() - began);
