@@ -6,6 +6,67 @@
 import type { Description } from './description-texts.ts';
 
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
+  NetworkCreate: {
+    keys: {
+      config: 'As under `networks: NAME:` in networks.yaml.',
+    },
+  },
+  NetworkReplacement: {
+    text: 'All of a network anew: its document, or the lines of YAML with comments.',
+    keys: {},
+  },
+  DryRunQuery: {
+    keys: {
+      dryRun: '`true`: answers what would happen, and changes nothing.',
+    },
+  },
+  ChangeQuery: {
+    keys: {
+      restart:
+        '`true`: a running network is started again where the change needs it; its guests lose their link for a moment.',
+    },
+  },
+  DeleteQuery: {
+    keys: {
+      force: '`true`: also while guests are registered on it; their NICs there are removed.',
+    },
+  },
+  NetworkChange: {
+    text: 'What a change of a network did, or would do.',
+    keys: {
+      file: 'networks.yaml.',
+      diff: 'What changes in the file, as a unified diff; empty: nothing.',
+      steps: 'What happens to running networks, a line each.',
+      restartNeeded: 'Running networks that keep older settings until they are started again.',
+      warnings: 'What a person should know although the change succeeds.',
+    },
+  },
+  NetworkConfigView: {
+    text: 'What is configured about a network.',
+    keys: {
+      origin: '`file`: it stands in networks.yaml; `default`: vmlan brings it.',
+      place: 'Where it stands, `FILE:LINE`; null for a network that vmlan brings.',
+      yaml: 'The same as lines of YAML, with the comments of the file.',
+    },
+  },
+  ReservationBody: {
+    text: 'An address that is kept for a guest, by its name or its MAC address.',
+    keys: {},
+  },
+  ReservationView: {
+    keys: {
+      origin: '`config`: it stands in networks.yaml; `guest`: it belongs to a registered guest (`ip` of its NIC).',
+    },
+  },
+  ConfigView: {
+    keys: {
+      file: 'networks.yaml, whether or not it exists.',
+    },
+  },
+  ReloadView: {
+    text: 'What loading networks.yaml again has changed.',
+    keys: {},
+  },
   GuestInput: {
     keys: {
       network: 'Omitted: the default network (`defaultNetwork` of the status).',

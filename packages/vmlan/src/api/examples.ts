@@ -14,6 +14,7 @@ export interface ApiExample {
 }
 
 const LAB = { name: 'lab' };
+const TEST = { name: 'test' };
 const WEB = { name: 'web' };
 /** Ids follow from what they stand for. */
 const FORWARD = { id: 'fwd-6738ad7495' };
@@ -25,6 +26,15 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'listNetworks' },
   { route: 'startNetwork', params: LAB },
   { route: 'getNetwork', params: LAB },
+  { route: 'getNetworkConfig', params: LAB },
+  { route: 'updateNetwork', params: LAB, query: { dryRun: 'true' }, body: { mtu: 9000 } },
+  { route: 'createReservation', params: LAB, body: { guest: 'mail', ip: '10.77.0.30' } },
+  { route: 'listReservations', params: LAB },
+  { route: 'deleteReservation', params: { ...LAB, ip: '10.77.0.30' } },
+  { route: 'createNetwork', body: { name: 'test', config: { mode: 'shared', subnet: '10.78.0.0/24' } } },
+  { route: 'replaceNetworkConfig', params: TEST, body: { config: { mode: 'isolated' } } },
+  { route: 'deleteNetwork', params: TEST },
+  { route: 'reloadConfig' },
   { route: 'createGuest', body: { name: 'web', network: 'lab', ip: '10.77.0.20' } },
   { route: 'attachGuest', params: WEB, body: { kind: 'qemu-stream' } },
   { route: 'getGuest', params: WEB },

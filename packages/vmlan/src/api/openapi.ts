@@ -167,6 +167,7 @@ export function openApiDocument(version: string, texts: Descriptions = DESCRIPTI
 const DAEMON_TAG = 'daemon';
 const TAG_TEXTS: Readonly<Record<string, string>> = {
   networks: 'Networks and their leases',
+  config: 'networks.yaml as a whole',
   guests: 'Guests and their network cards',
   forwards: 'Port forwards',
   records: 'DNS records',

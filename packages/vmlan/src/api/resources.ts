@@ -25,6 +25,8 @@ const keyName = (kind: ResourceKind): string => /:(\w+)$/.exec(API_ROUTES[ADDRES
 
 const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
+const isDryRun = ({ query }: FastifyRequest): boolean => (query as { readonly dryRun?: unknown }).dryRun === 'true';
+
 export class Resources {
   readonly #versions: VersionSource;
   readonly #changes = new Serial();
@@ -41,6 +43,10 @@ export class Resources {
     act: () => Promise<unknown>,
   ): Promise<unknown> {
     const key = (request.params as Readonly<Record<string, string>>)[keyName(kind)];
+    if (key === undefined && isDryRun(request)) {
+      void reply.status(200); // nothing was made
+      return act();
+    }
     if (key === undefined) return this.#created(kind, reply, act);
     if (isReading(request.method)) return this.#read(kind, key, request, reply, act);
     return this.#changes.run(`${kind} ${key}`, async () => {

@@ -15,6 +15,7 @@ export interface Ran {
 
 export interface CaptureOptions {
   readonly terminal?: boolean;
+  readonly stdinIsTerminal?: boolean;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -38,7 +39,7 @@ export async function vmlan(argv: readonly string[], options: CaptureOptions = {
   const stdout = new Capture(options.terminal ?? false);
   const stderr = new Capture(options.terminal ?? false);
   const env = options.env ?? {};
-  const io: Io = { stdout, stderr, stdinIsTerminal: false, env, uid: 1000 };
+  const io: Io = { stdout, stderr, stdinIsTerminal: options.stdinIsTerminal ?? false, env, uid: 1000 };
   const code = await runCli(argv, io, '1.2.3');
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

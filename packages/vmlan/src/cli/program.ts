@@ -36,7 +36,11 @@ const COMMANDS: readonly Entry[] = [
   { name: 'detach', summary: "cut a guest's link to its networks", load: () => import('./commands/detach.ts') },
   { name: 'list', alias: 'ls', summary: 'list the guests', load: () => import('./commands/list.ts') },
   { name: 'show', summary: 'show one guest, or one field of it', load: () => import('./commands/show.ts') },
-  { name: 'network', summary: 'list, show, start and stop networks', load: () => import('./commands/network.ts') },
+  {
+    name: 'network',
+    summary: 'list, create, change, start and stop networks',
+    load: () => import('./commands/network.ts'),
+  },
   { name: 'forward', summary: 'list, add and remove port forwards', load: () => import('./commands/forward.ts') },
   { name: 'dns', summary: 'list, add, remove and query DNS records', load: () => import('./commands/dns.ts') },
   {

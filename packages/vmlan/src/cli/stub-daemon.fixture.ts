@@ -19,9 +19,11 @@ import type {
   ForwardView,
   GuestView,
   LeaseView,
+  NetworkChange,
   NetworkView,
   NicView,
   RecordView,
+  ReservationView,
   RouteName,
   ShapeInput,
   ShapeView,
@@ -130,8 +132,12 @@ export class StubDaemon {
   warnings: string[] = [];
   /** All that was and will be; a stream of them ends at once. */
   events: EventView[] = [];
+  reservations: ReservationView[] = [];
+  restartNeeded: string[] = [];
   /** The next request to this route fails. */
   failure: { route: RouteName; error: VmlanError } | null = null;
+  /** How often it fails; then no longer. */
+  failures: number = Infinity;
   readonly #server: Server;
 
   static async start(): Promise<StubDaemon> {
@@ -157,7 +163,7 @@ export class StubDaemon {
     for await (const chunk of request) text += String(chunk);
     try {
       const { name, asked } = this.#match(request, text);
-      if (this.failure?.route === name) throw this.failure.error;
+      if (this.failure?.route === name && this.failures-- > 0) throw this.failure.error;
       if (request.method !== 'GET')
         this.changes.push(`${name} ${JSON.stringify(asked.params)} ${JSON.stringify(asked.body)}`);
       if (name === 'events') return this.#stream(response, asked.query);
@@ -232,6 +238,24 @@ export class StubDaemon {
         return this.#network(params['name']);
       case 'listLeases':
         return this.leases.filter(({ network }) => network === this.#network(params['name']).name);
+      case 'createNetwork':
+        return this.#change(String(input['name']), query);
+      case 'updateNetwork':
+      case 'deleteNetwork':
+      case 'replaceNetworkConfig':
+      case 'createReservation':
+      case 'deleteReservation':
+        return this.#change(this.#network(params['name']).name, query);
+      case 'getNetworkConfig':
+        return {
+          name: this.#network(params['name']).name,
+          origin: 'file',
+          place: '/etc/vmlan/networks.yaml:3',
+          config: { mode: 'shared' },
+          yaml: '# the lab\nmode: shared\n',
+        };
+      case 'listReservations':
+        return this.reservations.filter(({ network }) => network === this.#network(params['name']).name);
       case 'listGuests':
         return this.guests.filter(({ nics }) => here(nics).length > 0);
       case 'getGuest':
@@ -269,6 +293,18 @@ export class StubDaemon {
       default:
         return null;
     }
+  }
+
+  #change(name: string, { dryRun, restart }: Readonly<Record<string, string | undefined>>): NetworkChange {
+    return {
+      name,
+      dryRun: dryRun === 'true',
+      file: '/etc/vmlan/networks.yaml',
+      diff: '--- a\n+++ a\n@@ -1,1 +1,2 @@\n networks:\n+  new: { mode: host }\n',
+      steps: [`${name}: open forward fwd-1`],
+      restartNeeded: restart === 'true' ? [] : this.restartNeeded,
+      warnings: [],
+    };
   }
 
   #status(): StatusView {

@@ -37,6 +37,11 @@ export class ConfigDocument {
     return this.#failAt(this.offsetOf(path, at), message, hint);
   }
 
+  /** `FILE:LINE` of the key at `path`; null when it does not stand in the file. */
+  placeOf(path: IssuePath): string | null {
+    return this.has(path) ? `${this.file}:${this.#lines.linePos(this.offsetOf(path, 'key')).line}` : null;
+  }
+
   /** Where `path` stands, in characters from the start: what comes first in the file is reported first. */
   offsetOf(path: IssuePath, at: 'key' | 'value' = 'value'): number {
     let node: unknown = this.#document.contents;

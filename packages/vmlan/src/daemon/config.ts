@@ -32,11 +32,19 @@ export interface ConfigContext {
   readonly picked: ReadonlyMap<string, string>;
   /** Networks that run already: a route in their way is not news. */
   readonly running: ReadonlySet<string>;
+  /** What holds until now: a route in the way of addresses that stay is not news either. */
+  readonly before?: Config | undefined;
 }
 
 export interface Config {
   /** null: there is no file. */
   readonly file: string | null;
+  /** What the file says; null: there is none. */
+  readonly text: string | null;
+  /** The file with its places; null: there is none. */
+  readonly document: ConfigDocument | null;
+  /** What is configured about each network, before defaults are filled in. */
+  readonly inputs: ReadonlyMap<string, NetworkInput>;
   readonly networks: ReadonlyMap<string, Network>;
   /** Why networks that vmlan itself brings cannot be started here. */
   readonly unusable: ReadonlyMap<string, VmlanError>;
@@ -45,8 +53,13 @@ export interface Config {
   readonly defaultNetwork: string | null;
 }
 
-export function loadConfig(context: ConfigContext): Config {
-  const text = readConfigText(context);
+export const loadConfig = (context: ConfigContext): Config => parseConfig(readConfigText(context), context);
+
+/** The configuration that the file would give with this text; null: without a file. */
+export function parseConfig(text: string | null, context: ConfigContext): Config {
+  if (text !== null && Buffer.byteLength(text) > MAX_FILE_BYTES) {
+    throw new VmlanError('invalid-config', `${context.file}: the file is too large`);
+  }
   const document = text === null ? null : new ConfigDocument(context.file, text);
   const written = document === null ? {} : checkShape(document);
   const implicit = implicitNetworks(document === null ? null : written);
@@ -58,18 +71,28 @@ export function loadConfig(context: ConfigContext): Config {
       locate(document!, name, () => resolveNetwork(name, input, picker.contextFor(context))),
     );
   }
-  if (document !== null) checkTogether(document, [...networks.values()], context);
   const unusable = new Map<string, VmlanError>();
+  const onRoute = ({ name }: Network, { key, message, hint }: RouteProblem): VmlanError | null => {
+    if (!isBuiltIn(name, written[name])) return document!.fail(placeOf(document!, name, [key]), message, hint);
+    unusable.set(name, new VmlanError('conflict', message, { hint }));
+    return null;
+  };
+  if (document !== null) checkTogether(document, [...networks.values()], context, onRoute);
+  const inputs = new Map<string, NetworkInput>(Object.entries(written));
   for (const [name, input] of Object.entries(implicit)) {
     const network = resolveNetwork(name, input, picker.contextFor(context));
     const clash = [...networks.values()].find((other) => overlap(network, other) !== null);
     if (clash !== undefined) continue;
     networks.set(name, network);
+    inputs.set(name, input);
     const problem = context.running.has(name) ? null : routeProblem(network, context.hostRoutes);
     if (problem !== null) unusable.set(name, new VmlanError('conflict', problem.message, { hint: problem.hint }));
   }
   return {
     file: document === null ? null : context.file,
+    text,
+    document,
+    inputs,
     networks,
     unusable,
     picked: picker.picked,
@@ -77,7 +100,8 @@ export function loadConfig(context: ConfigContext): Config {
   };
 }
 
-function readConfigText(context: ConfigContext): string | null {
+/** null: there is no file, and none was asked for by name. */
+export function readConfigText(context: Pick<ConfigContext, 'file' | 'required'>): string | null {
   try {
     const bytes = readFileSync(context.file);
     if (bytes.length > MAX_FILE_BYTES) throw new VmlanError('invalid-config', `${context.file}: the file is too large`);
@@ -159,8 +183,17 @@ function writtenSubnet(input: NetworkInput): readonly string[] {
   return cidr === null ? [] : [formatCidr4(cidr.network, cidr.prefix)];
 }
 
+/** A network that vmlan brings and a file only names: the host may leave no room for it. */
+const isBuiltIn = (name: string, input: NetworkInput | undefined): boolean =>
+  input !== undefined && input.mode === DEFAULT_NETWORKS[name]?.mode && Object.keys(input).length === 1;
+
 /** What each network is right about by itself, but not beside the others and the host. */
-function checkTogether(document: ConfigDocument, networks: readonly Network[], context: ConfigContext): void {
+function checkTogether(
+  document: ConfigDocument,
+  networks: readonly Network[],
+  context: ConfigContext,
+  onRoute: (network: Network, problem: RouteProblem) => VmlanError | null,
+): void {
   for (const [i, network] of networks.entries()) {
     const fail = (path: readonly (string | number)[], message: string, hint?: string): never => {
       throw document.fail(placeOf(document, network.name, path), `network "${network.name}": ${message}`, hint);
@@ -171,11 +204,16 @@ function checkTogether(document: ConfigDocument, networks: readonly Network[], c
         fail([clash.key], `${clash.subnet} overlaps network "${other.name}" (${clash.other})`, 'choose another subnet');
       checkForwards(network, other, fail);
     }
-    const problem = context.running.has(network.name) ? null : routeProblem(network, context.hostRoutes);
-    if (problem !== null) {
-      throw document.fail(placeOf(document, network.name, [problem.key]), problem.message, problem.hint);
-    }
+    const problem = isKnown(network, context) ? null : routeProblem(network, context.hostRoutes);
+    const error = problem === null ? null : onRoute(network, problem);
+    if (error !== null) throw error;
   }
+}
+
+function isKnown(network: Network, { running, before }: ConfigContext): boolean {
+  const known = before?.networks.get(network.name);
+  const isSame = known?.ipv4?.subnet === network.ipv4?.subnet && known?.ipv6?.prefix === network.ipv6?.prefix;
+  return running.has(network.name) || (known !== undefined && isSame);
 }
 
 /** A subnet may be written as Lima does, by its gateway. */

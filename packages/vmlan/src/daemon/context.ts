@@ -8,6 +8,7 @@ import type { Driver } from '../drivers/driver.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import type { Paths } from '../model/paths.ts';
 import type { Config } from './config.ts';
+import type { Configuration } from './configuration.ts';
 import type { EventHub } from './events.ts';
 import type { Store } from './store.ts';
 
@@ -15,6 +16,9 @@ export interface Context {
   readonly version: string;
   readonly startedMs: number;
   readonly paths: Paths;
+  /** networks.yaml, which may change while the daemon runs. */
+  readonly configuration: Configuration;
+  /** What holds at this moment: `configuration.current`. */
   readonly config: Config;
   readonly store: Store;
   readonly driver: Driver;

@@ -9,7 +9,7 @@ import type { Driver } from '../drivers/driver.ts';
 import { clearForgotten } from '../drivers/userspace/network-directory.ts';
 import type { Paths } from '../model/paths.ts';
 import type { HostRoute } from '../model/subnet.ts';
-import { loadConfig } from './config.ts';
+import { Configuration } from './configuration.ts';
 import type { Context } from './context.ts';
 import { prepareDirectories } from './directories.ts';
 import { EventHub } from './events.ts';
@@ -110,22 +110,18 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
   const store = await Store.open(paths.state);
   const identify = await loadIdentity(paths.state);
   const driver = options.makeDriver(paths);
-  const config = loadConfig({
-    file: paths.config,
-    required: paths.configRequired,
-    identify,
-    hostRoutes: hostRoutes(),
-    picked: store.picks,
-    running: new Set(await driver.list()),
-  });
-  await store.putPicks(config.picked);
+  const { config: file, configRequired: required } = paths;
+  const configuration = await Configuration.load({ file, required, identify, hostRoutes, store, driver });
   for (const warning of store.warnings) logger.warn(warning);
   const startedMs = Date.now();
   return {
     version: options.version,
     startedMs,
     paths,
-    config,
+    configuration,
+    get config() {
+      return configuration.current;
+    },
     store,
     driver,
     events: new EventHub(startedMs),

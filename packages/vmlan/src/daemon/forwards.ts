@@ -108,6 +108,15 @@ export class Forwards {
     });
   }
 
+  /** Forgets those of a network that is no more. */
+  dropNetwork(network: string): Promise<void> {
+    return this.#serial.run(QUEUE, async () => {
+      const { forwards } = this.#context.store;
+      const left = forwards.filter((entry) => entry.network !== network);
+      if (left.length < forwards.length) await this.#context.store.putForwards(left);
+    });
+  }
+
   async #put(forwards: readonly StoredForward[], network: string): Promise<void> {
     const before = this.#context.store.forwards;
     await this.#context.store.putForwards(forwards);
@@ -182,6 +191,15 @@ export class Records {
         { network: stored.network },
         `${stored.name} ${stored.type} ended`,
       );
+    });
+  }
+
+  /** Forgets those of a network that is no more. */
+  dropNetwork(network: string): Promise<void> {
+    return this.#serial.run(QUEUE, async () => {
+      const { records } = this.#context.store;
+      const left = records.filter((entry) => entry.network !== network);
+      if (left.length < records.length) await this.#context.store.putRecords(left);
     });
   }
 

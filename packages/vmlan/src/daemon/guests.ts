@@ -215,6 +215,19 @@ export class Guests {
     });
   }
 
+  /** Takes the NICs on a network that is no more; a guest without any left is forgotten. */
+  async dropNetwork(network: string): Promise<void> {
+    for (const name of new Set(nicsOf(this.all, network).map(({ guest }) => guest))) {
+      await this.#serial.run(name, async () => {
+        const guest = this.find(name);
+        const nics = guest?.nics.filter((nic) => nic.network !== network) ?? [];
+        if (nics.length > 0) return this.#context.store.putGuest({ name, nics });
+        await this.#context.store.removeGuest(name);
+        this.#context.events.publish('guest-removed', { network, guest: name }, `${name} was removed`);
+      });
+    }
+  }
+
   async #put(guest: StoredGuest, networks: readonly string[]): Promise<StoredGuest> {
     const { guests } = this.#context.store;
     const before = guests.get(guest.name);

@@ -7,6 +7,8 @@ import type { ApiHandlers, VersionSource } from '../api/handlers.ts';
 import type { Context } from './context.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
+import { NetworkConfigs } from './network-configs.ts';
+import type { ChangeOptions } from './network-configs.ts';
 import type { Networks } from './networks.ts';
 import { Presenter } from './presenter.ts';
 import { Shapes } from './shapes.ts';
@@ -28,7 +30,17 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
   const records = new Records(context, networks);
   const shapes = new Shapes(context, networks, guests);
   const show = new Presenter(context, networks, guests, forwards, records);
+  const configs = new NetworkConfigs(context, { networks, guests, forwards, records });
   const handlers: ApiHandlers = {
+    createNetwork: ({ body, query }) => configs.create(body, options(query)),
+    updateNetwork: ({ params, body, query }) => configs.patch(params.name, body, options(query)),
+    deleteNetwork: ({ params, query }) => configs.remove(params.name, options(query)),
+    getNetworkConfig: ({ params }) => configs.view(params.name),
+    replaceNetworkConfig: ({ params, body, query }) => configs.replace(params.name, body, options(query)),
+    listReservations: ({ params }) => configs.reservations(params.name),
+    createReservation: ({ params, body, query }) => configs.addReservation(params.name, body, options(query)),
+    deleteReservation: ({ params, query }) => configs.removeReservation(params.name, params.ip, options(query)),
+    reloadConfig: () => configs.reload(),
     health: () => ({ status: 'ok', version: context.version, pid: process.pid }),
     status: () => show.status(),
     shutdown: ({ body }) => {
@@ -86,7 +98,7 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
     },
   };
   const versions: VersionSource = {
-    network: (name) => networks.get(name),
+    network: (name) => configs.version(name),
     guest: async (name) => guests.find(name) ?? (await show.guest(name)).name,
     forward: (id) => ({ ...forwards.get(id), network: forwards.get(id).network.name }),
     record: (id) => show.record(id),
@@ -94,3 +106,10 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
   };
   return { handlers, versions };
 }
+
+/** `?dryRun=true&restart=true` of a request. */
+const options = (query: { readonly [Key in keyof ChangeOptions]?: 'true' | 'false' | undefined }): ChangeOptions => ({
+  dryRun: query.dryRun === 'true',
+  restart: query.restart === 'true',
+  force: query.force === 'true',
+});

@@ -12,8 +12,10 @@ import { describeStep } from '../drivers/plan.ts';
 import { chooseDriver } from '../drivers/registry.ts';
 import type { Network } from '../model/network.ts';
 import { routeProblem } from './config.ts';
+import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import { Reconciler } from './reconcile.ts';
+import type { Preview } from './reconcile.ts';
 import { Serial } from '../core/serial.ts';
 import { suggest } from './suggest.ts';
 import { Supervisor } from './supervise.ts';
@@ -28,6 +30,8 @@ export class Networks implements Disposable {
   readonly #intended = new Set<string>();
   readonly #problems = new Map<string, ErrorData>();
   readonly #warnings = new Map<string, readonly string[]>();
+  /** Networks that run with settings that networks.yaml no longer has. */
+  readonly #outdated = new Set<string>();
   #isClosing = false;
 
   constructor(context: Context) {
@@ -80,6 +84,7 @@ export class Networks implements Disposable {
   warnings(name: string): readonly string[] {
     const failed = this.#reconciler.failedParts(name);
     return [
+      ...(this.#outdated.has(name) ? [outdatedWarning(name)] : []),
       ...(this.#warnings.get(name) ?? []),
       ...failed.map(({ step, error }) => `${describeStep(step)}: ${error.message}`),
     ];
@@ -122,6 +127,7 @@ export class Networks implements Disposable {
       throw error;
     }
     this.#problems.delete(name);
+    this.#outdated.delete(name);
     this.#intended.add(name);
     this.#supervisor.onStarted(name);
     this.#context.events.publish('network-started', { network: name }, `network "${name}" runs`);
@@ -146,6 +152,7 @@ export class Networks implements Disposable {
     this.#supervisor.forget(name);
     this.#problems.delete(name);
     this.#warnings.delete(name);
+    this.#outdated.delete(name);
     await this.#reconciler.remove(name);
     if (ran) this.#context.events.publish('network-stopped', { network: name }, `network "${name}" was stopped`);
   }
@@ -166,6 +173,47 @@ export class Networks implements Disposable {
     });
   }
 
+  /** What a new configuration would do to a network, if it runs. */
+  async preview(network: Network, config: Config, restart: boolean): Promise<Preview> {
+    if (!this.shallRun(network.name)) return { steps: [], isOutdated: false };
+    return this.#reconciler.preview(network, config, restart);
+  }
+
+  /** Carries the configuration that holds now into the network, if it runs. All of it or nothing. */
+  reconfigure(name: string, restart: boolean): Promise<void> {
+    return this.#serial.run(name, async () => {
+      const network = this.get(name);
+      if (!this.shallRun(name)) {
+        this.#problems.delete(name); // what it failed of may be mended
+        return;
+      }
+      if (restart) this.#checkStartable(network);
+      await this.#reconciler.change(network, { restart });
+      await this.#judgeOutdated(network);
+    });
+  }
+
+  /** After a change that failed and was taken back: as much as can be had of what was there before. */
+  recover(name: string): Promise<void> {
+    return this.#serial.run(name, async () => {
+      if (!this.shallRun(name)) return;
+      const network = this.get(name);
+      await this.#restore(network, null);
+      await this.#judgeOutdated(network);
+    });
+  }
+
+  async #judgeOutdated(network: Network): Promise<void> {
+    const observed = await this.#context.driver.observe(network.name);
+    if (this.#reconciler.runsOutdated(network, observed)) this.#outdated.add(network.name);
+    else this.#outdated.delete(network.name);
+  }
+
+  /** Stops a network that is no longer configured. */
+  drop(name: string): Promise<void> {
+    return this.#serial.run(name, () => this.#stop(name));
+  }
+
   [Symbol.dispose](): void {
     this.#isClosing = true;
     this.#supervisor[Symbol.dispose]();
@@ -184,9 +232,8 @@ export class Networks implements Disposable {
       const observed = await this.#context.driver.observe(name);
       if (observed.trouble !== null) return this.#leaveAlone(name, observed.trouble);
       if (this.#reconciler.runsOutdated(network, observed)) {
-        const warning = `runs with older settings; \`vmlan network stop ${name}\` and \`start\` apply the new ones`;
-        this.#warnings.set(name, [warning]);
-        this.#warn(`network "${name}" ${warning}`, name);
+        this.#outdated.add(name);
+        this.#warn(`network "${name}" ${outdatedWarning(name)}`, name);
       }
       await this.#restore(network, observed);
     } catch (error) {
@@ -214,6 +261,7 @@ export class Networks implements Disposable {
       if (!this.shallRun(name) || this.#isClosing) return;
       try {
         this.#warnings.delete(name);
+        this.#outdated.delete(name);
         await this.#restore(this.get(name), null);
         this.#context.events.publish('network-started', { network: name }, `network "${name}" was started again`);
       } catch (error) {
@@ -283,3 +331,6 @@ export class Networks implements Disposable {
 /** A TAP of the host that could not be made is not tried again and again. */
 const needsRetry = (failed: ReturnType<Reconciler['failedParts']>): boolean =>
   failed.some(({ step }) => !('link' in step && step.link.link.kind === 'host-side'));
+
+const outdatedWarning = (name: string): string =>
+  `runs with older settings; \`vmlan network stop ${name}\` and \`start\` apply the new ones`;

@@ -9,6 +9,7 @@ import type { ApplyOptions, FailedStep, Observed, Plan, Step, WantedNetwork } fr
 import { networkPaths } from '../drivers/network-paths.ts';
 import { describeStep, settingsOf } from '../drivers/plan.ts';
 import type { Network } from '../model/network.ts';
+import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import { desiredNetwork } from './desired.ts';
 import { namespaceExists } from './namespace.ts';
@@ -16,6 +17,20 @@ import { namespaceExists } from './namespace.ts';
 export interface ReconcileResult {
   readonly plan: Plan;
   readonly failed: readonly FailedStep[];
+}
+
+export interface ChangeOptions extends ApplyOptions {
+  /** NICs whose links are closed for now. */
+  readonly cut?: ReadonlySet<string>;
+  /** A network whose settings changed is started again; else it keeps those it was started with. */
+  readonly restart?: boolean;
+}
+
+/** What a change would do to a network that runs. */
+export interface Preview {
+  readonly steps: readonly Step[];
+  /** It has settings that hold only once it is started again. */
+  readonly isOutdated: boolean;
 }
 
 export class Reconciler {
@@ -26,8 +41,8 @@ export class Reconciler {
     this.#context = context;
   }
 
-  wanted(network: Network, cut: ReadonlySet<string> = new Set()): WantedNetwork {
-    const { config, store, paths, privileged } = this.#context;
+  wanted(network: Network, cut: ReadonlySet<string> = new Set(), config: Config = this.#context.config): WantedNetwork {
+    const { store, paths, privileged } = this.#context;
     return desiredNetwork({
       network,
       others: [...config.networks.values()].filter((other) => !config.unusable.has(other.name)),
@@ -43,14 +58,22 @@ export class Reconciler {
   }
 
   /** Everything or nothing, but for parts that are known not to be had at the moment. */
-  async change(
-    network: Network,
-    options: ApplyOptions & { readonly cut?: ReadonlySet<string> } = {},
-  ): Promise<ReconcileResult> {
+  async change(network: Network, options: ChangeOptions = {}): Promise<ReconcileResult> {
     const wanted = withoutFailed(this.wanted(network, options.cut), this.failedParts(network.name));
     const result = await this.#apply(network.name, wanted, { ...options, onFailure: 'undo' });
     if (result.failed.length > 0) this.#failed.set(network.name, [...this.failedParts(network.name), ...result.failed]);
     return result;
+  }
+
+  /** What a change to `network` within `config` would do; nothing is done. */
+  async preview(network: Network, config: Config, restart: boolean): Promise<Preview> {
+    const { driver } = this.#context;
+    const observed = await driver.observe(network.name);
+    if (observed.applied === null) return { steps: [], isOutdated: false };
+    const wanted = withoutFailed(this.wanted(network, new Set(), config), this.failedParts(network.name));
+    const isOutdated = observed.applied.settings !== settingsOf(wanted) && !restart;
+    const { steps } = driver.plan(network.name, wanted, restart ? observed : withSettingsOf(wanted, observed));
+    return { steps, isOutdated };
   }
 
   /** A start from nothing: what failed before is tried again. */
@@ -85,11 +108,12 @@ export class Reconciler {
     return observed.applied !== null && observed.applied.settings !== settingsOf(this.wanted(network));
   }
 
-  async #apply(network: string, wanted: WantedNetwork | null, options: ApplyOptions): Promise<ReconcileResult> {
+  async #apply(network: string, wanted: WantedNetwork | null, options: ChangeOptions): Promise<ReconcileResult> {
     const { driver, logger } = this.#context;
     const observed = await driver.observe(network, options.signal);
     if (wanted !== null && observed.trouble !== null) throw fromErrorData(observed.trouble);
-    const plan = driver.plan(network, wanted, wanted === null ? observed : withSettingsOf(wanted, observed));
+    const keepsSettings = wanted !== null && options.restart !== true;
+    const plan = driver.plan(network, wanted, keepsSettings ? withSettingsOf(wanted, observed) : observed);
     for (const step of plan.steps) logger.debug(describeStep(step), { network });
     const failed = await driver.apply(plan, options);
     for (const { step, error } of failed) logger.warn(`${describeStep(step)}: ${error.message}`, { network });

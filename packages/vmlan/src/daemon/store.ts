@@ -155,6 +155,14 @@ export class Store {
     this.#picks = merged;
   }
 
+  /** The subnet of a network that is no more is free for others. */
+  async removePick(network: string): Promise<void> {
+    if (!this.#picks.has(network)) return;
+    const left = new Map([...this.#picks].filter(([name]) => name !== network));
+    await this.#save('subnets.json', Object.fromEntries(left));
+    this.#picks = left;
+  }
+
   #path(...parts: readonly string[]): string {
     return join(this.#directory, ...parts);
   }

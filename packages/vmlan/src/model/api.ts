@@ -5,6 +5,8 @@
  * (`Problem`).  `events` is the one route that answers a stream: server-sent events whose `data` is an `EventView`.
  */
 import * as z from 'zod';
+import { NETWORK_CONFIG_ROUTES } from './network-config-routes.ts';
+import type { NetworkConfigRoutes } from './network-config-routes.ts';
 import {
   attachInputSchema,
   detachInputSchema,
@@ -77,7 +79,7 @@ export interface Route<Params, Query, Body, Result> {
   readonly result: z.ZodType<Result>;
 }
 
-export interface ApiRoutes {
+export interface ApiRoutes extends NetworkConfigRoutes {
   readonly health: Route<Nothing, Nothing, Nothing, HealthView>;
   readonly status: Route<Nothing, Nothing, Nothing, StatusView>;
   readonly shutdown: Route<Nothing, Nothing, ShutdownInput, null>;
@@ -117,6 +119,7 @@ const byNetwork = { ...none, query: networkQuerySchema };
 const noResult = { status: 204, result: z.null() } as const;
 
 export const API_ROUTES: ApiRoutes = {
+  ...NETWORK_CONFIG_ROUTES,
   health: {
     method: 'GET',
     path: '/healthz',
@@ -363,6 +366,7 @@ export const API_ROUTES: ApiRoutes = {
   },
 };
 
+export * from './network-config.ts';
 export * from './requests.ts';
 export * from './shape.ts';
 export * from './views.ts';

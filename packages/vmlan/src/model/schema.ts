@@ -152,7 +152,7 @@ function withoutEmpty(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== null && entry !== ''));
 }
 
-const networkObjectSchema = z.strictObject({
+const networkShape = {
   mode: z.enum(MODES),
   driver: z.enum(DRIVERS).optional(),
   subnet: subnetSchema.optional(),
@@ -172,7 +172,12 @@ const networkObjectSchema = z.strictObject({
   autostart: z.boolean().optional(),
   socket: pathSchema.optional(),
   listen: z.array(listenSchema).max(64).optional(),
-});
+};
+
+/** A network as a document of the API; a file may also leave keys empty. */
+export const networkObjectSchema: z.ZodType<NetworkInput, NetworkInput> = z.strictObject(
+  networkShape,
+) as unknown as z.ZodType<NetworkInput, NetworkInput>;
 
 export const networkInputSchema: z.ZodType<NetworkInput> = z.preprocess(withoutEmpty, networkObjectSchema);
 
@@ -203,7 +208,7 @@ const keysOf = (schema: { readonly shape: object }): readonly string[] => Object
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return ['networks', 'paths', 'group'];
   if (path[0] === 'paths') return keysOf(pathsSchema);
-  if (path.length === 2) return keysOf(networkObjectSchema);
+  if (path.length === 2) return Object.keys(networkShape);
   const [, , section, list] = path;
   if (section === 'dhcp') return list === undefined ? keysOf(dhcpSchema) : ['guest', 'mac', 'ip'];
   if (section === 'dns') return keysOf(dnsSchema);

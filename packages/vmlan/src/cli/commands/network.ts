@@ -1,5 +1,5 @@
 /**
- * `vmlan network`: list, show, leases, start, stop.
+ * `vmlan network`: list, show, leases, start, stop here; what changes the configuration in modules of its own.
  *
  * Zone: control.
  */
@@ -10,6 +10,9 @@ import { addExamples } from '../examples.ts';
 import { formatDetails } from '../output/table.ts';
 import { pickField } from '../views/field.ts';
 import { leaseTable, networkDetails, networkTable } from '../views/networks.ts';
+import { defineAutostart, defineCreate, defineDelete } from './network-create.ts';
+import { defineEdit } from './network-edit.ts';
+import { defineReservation } from './network-reservation.ts';
 
 export const define: DefineCommand = (command, context) => {
   defineList(command, context);
@@ -17,8 +20,14 @@ export const define: DefineCommand = (command, context) => {
   defineLeases(command, context);
   defineStart(command, context);
   defineStop(command, context);
+  defineCreate(command, context);
+  defineEdit(command, context);
+  defineDelete(command, context);
+  defineAutostart(command, context);
+  defineReservation(command, context);
   addExamples(command, [
     ['all networks', 'vmlan network list'],
+    ['a new one', 'vmlan network create lab --subnet 10.80.0.0/24'],
     ['the gateway of one', 'vmlan network show lab gateway'],
     ['who got which address', 'vmlan network leases lab'],
   ]);

@@ -1,0 +1,95 @@
+/**
+ * networks.yaml while the daemon runs: what holds, what is in the file at this moment, and the one way to change both.
+ *
+ * Zone: control.  A text is judged as a whole before it is written; the file is written before it holds.
+ */
+import { mkdir, realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { VmlanError } from '../core/errors.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { HostRoute } from '../model/subnet.ts';
+import { removeDurable, writeDurable } from '../sys/durable-file.ts';
+import { loadConfig, parseConfig, readConfigText } from './config.ts';
+import type { Config, ConfigContext } from './config.ts';
+import type { Store } from './store.ts';
+
+const NEW_FILE_MODE = 0o644;
+const NEW_DIRECTORY_MODE = 0o755;
+const PERMISSION_BITS = 0o777;
+
+export interface ConfigurationOptions {
+  readonly file: string;
+  /** The file was asked for by name: its absence is an error. */
+  readonly required: boolean;
+  readonly identify: (text: string) => Uint8Array;
+  readonly hostRoutes: () => readonly HostRoute[];
+  readonly store: Store;
+  readonly driver: Driver;
+}
+
+export class Configuration {
+  readonly #options: ConfigurationOptions;
+  #current: Config;
+
+  private constructor(options: ConfigurationOptions, current: Config) {
+    this.#options = options;
+    this.#current = current;
+  }
+
+  static async load(options: ConfigurationOptions): Promise<Configuration> {
+    const config = loadConfig(await contextOf(options, undefined));
+    await options.store.putPicks(config.picked);
+    return new Configuration(options, config);
+  }
+
+  get file(): string {
+    return this.#options.file;
+  }
+
+  get current(): Config {
+    return this.#current;
+  }
+
+  /** What the file says now, which somebody may have edited since it was loaded; null: there is none. */
+  read(): string | null {
+    return readConfigText(this.#options);
+  }
+
+  /** The configuration that the file would give with this text. Throws what is wrong with it, and where. */
+  async judge(text: string | null): Promise<Config> {
+    return parseConfig(text, await contextOf(this.#options, this.#current));
+  }
+
+  /** Writes what was judged, unless the file says it already; then it holds. `text`: what the file is to say instead. */
+  async commit(config: Config, text: string | null = config.text): Promise<void> {
+    if (text !== this.read()) await this.#write(text);
+    await this.#options.store.putPicks(config.picked);
+    this.#current = config;
+  }
+
+  async #write(text: string | null): Promise<void> {
+    const { file } = this.#options;
+    if (text === null) return removeDurable(file);
+    try {
+      await mkdir(dirname(file), { recursive: true, mode: NEW_DIRECTORY_MODE });
+    } catch (cause) {
+      throw new VmlanError('not-permitted', `${dirname(file)} cannot be made: ${(cause as Error).message}`, {
+        hint: 'choose another place for the file with VMLAN_CONFIG',
+        cause,
+      });
+    }
+    // A link, as people who keep their settings elsewhere have it, stays one.
+    const target = await realpath(file).catch(() => file);
+    const mode = await stat(target).then(
+      (found) => found.mode & PERMISSION_BITS,
+      () => NEW_FILE_MODE,
+    );
+    return writeDurable(target, text, mode);
+  }
+}
+
+async function contextOf(options: ConfigurationOptions, before: Config | undefined): Promise<ConfigContext> {
+  const { file, required, identify, hostRoutes, store, driver } = options;
+  const running = new Set(await driver.list());
+  return { file, required, identify, hostRoutes: hostRoutes(), picked: store.picks, running, before };
+}
