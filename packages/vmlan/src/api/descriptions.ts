@@ -6,6 +6,27 @@
 import type { Description } from './description-texts.ts';
 
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
+  CaptureQuery: {
+    keys: {
+      network: "All cards of this network; or which of the guest's networks is meant.",
+      guest: 'The cards of this guest alone.',
+      filter: 'In the words of pcap-filter(7): docs/capture.md.',
+      snaplen: 'Bytes kept of each frame; 262144.',
+      count: 'Ends after so many frames.',
+      durationMs: 'Ends after so many milliseconds.',
+      drops: '`true`: only frames that vmlan drops.',
+      format: '`pcapng` (the default), or `lines`: one CapturedLine as JSON a line.',
+    },
+  },
+  CapturedLine: {
+    text: 'One frame.',
+    keys: {
+      direction: "As the network's switch sees it: `inbound` is what the guest sends.",
+      length: 'Bytes, of an offloaded frame before it is cut.',
+      lost: 'Frames of this card that are missing before this one.',
+      dropped: 'The counter of the reason why vmlan dropped it.',
+    },
+  },
   NetworkCreate: {
     keys: {
       config: 'As under `networks: NAME:` in networks.yaml.',

@@ -4,7 +4,16 @@
  *
  * Zone: control.
  */
-import type { ApiRoutes, EventView, ResourceKind, Route, RouteName } from '../model/api.ts';
+import type { Readable } from 'node:stream';
+import type {
+  ApiRoutes,
+  CaptureQuery,
+  EventView,
+  ResourceKind,
+  Route,
+  RouteName,
+  StreamRouteName,
+} from '../model/api.ts';
 
 export interface ApiRequest<Params, Query, Body> {
   readonly params: Params;
@@ -17,7 +26,7 @@ type HandlerOf<R> =
     ? (request: ApiRequest<Params, Query, Body>) => Result | Promise<Result>
     : never;
 
-export type ApiHandlers = { readonly [Name in Exclude<RouteName, 'events'>]: HandlerOf<ApiRoutes[Name]> };
+export type ApiHandlers = { readonly [Name in Exclude<RouteName, StreamRouteName>]: HandlerOf<ApiRoutes[Name]> };
 
 /**
  * All that is configured or registered about a thing with this name or id, and nothing that changes by itself.  Throws
@@ -30,4 +39,15 @@ export interface EventSource {
   after(id: number): readonly EventView[];
   /** Calls back for each event from now on.  Throws VmlanError `exhausted` when as many listen as may. */
   subscribe(listener: (event: EventView) => void): Disposable;
+}
+
+export interface OpenCapture {
+  readonly id: string;
+  /** Destroying it ends the capture. */
+  readonly stream: Readable;
+}
+
+export interface CaptureSource {
+  /** Throws VmlanError: nobody of that name, no such filter, too many captures. */
+  open(query: CaptureQuery): Promise<OpenCapture>;
 }

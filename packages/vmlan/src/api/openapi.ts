@@ -171,6 +171,7 @@ const TAG_TEXTS: Readonly<Record<string, string>> = {
   guests: 'Guests and their network cards',
   forwards: 'Port forwards',
   records: 'DNS records',
+  captures: 'Captured frames',
   [DAEMON_TAG]: 'The daemon itself',
 };
 
@@ -292,11 +293,15 @@ function success(name: RouteName, route: AnyRoute, schema: JsonObject): JsonObje
   };
 }
 
-/** OpenAPI 3.1 has no word for the schema of one event of a stream. */
-const content = (name: RouteName, schema: JsonObject): JsonObject =>
-  name === 'events'
-    ? { 'text/event-stream': { schema: { type: 'string' }, 'x-event-data-schema': schema } }
-    : { [JSON_TYPE]: { schema } };
+/** OpenAPI 3.1 has no word for the schema of one event, or one line, of a stream. */
+function content(name: RouteName, schema: JsonObject): JsonObject {
+  if (name === 'events') return { 'text/event-stream': { schema: { type: 'string' }, 'x-event-data-schema': schema } };
+  if (name !== 'capture') return { [JSON_TYPE]: { schema } };
+  return {
+    'application/x-ndjson': { schema: { type: 'string' }, 'x-event-data-schema': schema },
+    'application/x-pcapng': { schema: { type: 'string', format: 'binary' } },
+  };
+}
 
 /** By reference where it is a component. */
 function shape(schema: z.ZodType, place: string, schemas: Readonly<Record<string, JsonObject>>): JsonObject {

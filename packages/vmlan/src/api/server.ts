@@ -11,7 +11,8 @@ import type { Logger } from '../core/logger.ts';
 import { API_ROUTES } from '../model/api.ts';
 import type { Route, RouteName } from '../model/api.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
-import type { ApiHandlers, ApiRequest, EventSource, VersionSource } from './handlers.ts';
+import { streamCapture } from './capture-stream.ts';
+import type { ApiHandlers, ApiRequest, CaptureSource, EventSource, VersionSource } from './handlers.ts';
 import { allowedMethods } from './methods.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
@@ -30,6 +31,7 @@ export interface ApiOptions {
   readonly handlers: ApiHandlers;
   readonly versions: VersionSource;
   readonly events: EventSource;
+  readonly captures: CaptureSource;
   readonly logger: Logger;
   readonly version: string;
 }
@@ -80,6 +82,20 @@ function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions,
       handler: (request, reply) => {
         const query = checked(API_ROUTES.events.query, request.query, 'query');
         streamEvents(reply.raw, options.events, query, lastEventId(request.headers['last-event-id']));
+        reply.hijack();
+      },
+    });
+    return;
+  }
+  if (name === 'capture') {
+    server.route({
+      method,
+      url,
+      exposeHeadRoute: false,
+      handler: async (request, reply) => {
+        const query = checked(API_ROUTES.capture.query, request.query, 'query');
+        const capture = await options.captures.open(query);
+        streamCapture(reply.raw, capture, query.format ?? 'pcapng');
         reply.hijack();
       },
     });

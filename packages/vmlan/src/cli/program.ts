@@ -54,6 +54,11 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/events.ts'),
   },
   {
+    name: 'capture',
+    summary: 'show frames as they come by, or write them to a pcapng file',
+    load: () => import('./commands/capture.ts'),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: () => import('./commands/completion.ts'),

@@ -9,7 +9,7 @@
  */
 import type * as Http from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import type { ApiRoutes, EventView, EventsQuery, Nothing, Route, RouteName } from '../model/api.ts';
+import type { ApiRoutes, CaptureQuery, EventView, EventsQuery, Nothing, Route, RouteName } from '../model/api.ts';
 import { describeEndpoint } from './endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
 import { VmlanError, errorFromResponse, errorFromTransport } from './errors.ts';
@@ -44,6 +44,12 @@ export interface Tagged<Result> {
   readonly result: Result;
   /** null: what the route answers has none. */
   readonly etag: string | null;
+}
+
+/** Frames as they come by; destroying the stream ends the capture, the route `endCapture` does so in order. */
+export interface ClientCapture {
+  readonly id: string;
+  readonly stream: IncomingMessage;
 }
 
 interface AnyRequest {
@@ -95,6 +101,11 @@ export class Client {
     } finally {
       response.destroy();
     }
+  }
+
+  async capture(query: CaptureQuery, signal?: AbortSignal): Promise<ClientCapture> {
+    const stream = await this.#send('capture', { query: { ...query } }, { signal, timeoutMs: 0 });
+    return { id: String(stream.headers['vmlan-capture']), stream };
   }
 
   /** Resolves with a response of status 2xx whose body is still unread. */

@@ -43,6 +43,8 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   getShape: 'GET /v1/shapes/:id',
   deleteShape: 'DELETE /v1/shapes/:id',
   events: 'GET /v1/events',
+  capture: 'GET /v1/captures',
+  endCapture: 'DELETE /v1/captures/:id',
 };
 
 /** `GET /v1/guests/:name` with its parameters and query filled in. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Counters, MAX_COUNTERS, counter } from './counters.ts';
+import { Counters, MAX_COUNTERS, counter, dropReasons } from './counters.ts';
 
 test('a name has one index, whoever defines it first', () => {
   const index = counter('test_counter_one');
@@ -21,6 +21,19 @@ test('counts are kept apart by counter and by instance, and the snapshot has wha
   assert.equal(other.get('test_counter_three'), 0);
   assert.deepEqual(mine.snapshot(), { test_counter_three: 2, test_counter_four: 2 ** 40 });
   assert.deepEqual(other.snapshot(), {});
+});
+
+test('the last reason to drop is known, whatever is counted after it', () => {
+  const reason = counter('drop_test_reason');
+  const other = counter('test_counter_other');
+  const mine = new Counters();
+  assert.equal(mine.lastDrop, -1);
+  mine.count(other);
+  assert.equal(mine.lastDrop, -1);
+  mine.add(reason, 2);
+  mine.count(other);
+  assert.equal(dropReasons().get(mine.lastDrop), 'drop_test_reason');
+  assert.deepEqual(mine.snapshot(), { test_counter_other: 2, drop_test_reason: 2 });
 });
 
 test('a counter that nobody defined reads as zero', () => {

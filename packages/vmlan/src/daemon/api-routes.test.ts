@@ -17,6 +17,7 @@ import type { RawAnswer, RawRequest, Where } from './raw-request.fixture.ts';
 
 type AnyRoute = Route<unknown, unknown, unknown, unknown>;
 const ROUTES = Object.entries(API_ROUTES) as [RouteName, AnyRoute][];
+const STREAMS: readonly RouteName[] = ['events', 'capture'];
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 const socketOf = (daemon: TestDaemon): Where => ({ path: daemon.paths.socket });
@@ -55,6 +56,11 @@ describe('every route', () => {
         const data = answer.body.split('\n').filter((line) => line.startsWith('data: '));
         assert.ok(data.length > 0);
         for (const line of data) route.result.parse(JSON.parse(line.slice('data: '.length)));
+      } else if (example.route === 'capture') {
+        assert.equal(answer.headers['content-type'], 'application/x-ndjson');
+        const lines = answer.body.split('\n').filter((line) => line.startsWith('{'));
+        assert.equal(lines.length, 1);
+        for (const line of lines) route.result.parse(JSON.parse(line));
       } else {
         route.result.parse(answer.body === '' ? null : JSON.parse(answer.body));
         if (route.status !== 204) assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8');
@@ -128,7 +134,7 @@ describe('every route', () => {
     const byPath = Map.groupBy(ROUTES, ([, { path }]) => path);
     for (const [path, routes] of byPath) {
       const own: string[] = routes.map(([, { method }]) => method);
-      const readable = own.includes('GET') && path !== API_ROUTES.events.path ? ['HEAD'] : [];
+      const readable = own.includes('GET') && !STREAMS.some((name) => API_ROUTES[name].path === path) ? ['HEAD'] : [];
       const allow = [...own, ...readable, 'OPTIONS'].sort().join(', ');
       const target = filled(path, { name: 'lab' });
       for (const method of METHODS.filter((each) => !own.includes(each))) {
@@ -153,8 +159,8 @@ describe('every route', () => {
       const get = await rawRequest(socketOf(daemon), { path: name === 'events' ? `${path}?follow=false` : path });
       const head = await rawRequest(socketOf(daemon), { method: 'HEAD', path });
       assert.equal(head.body, '', name);
-      assert.equal(head.status, name === 'events' ? 405 : get.status, name);
-      if (name === 'events') continue;
+      assert.equal(head.status, STREAMS.includes(name) ? 405 : get.status, name);
+      if (STREAMS.includes(name)) continue;
       assert.equal(head.headers['content-type'], get.headers['content-type'], name);
     }
   });

@@ -3,7 +3,8 @@
  *
  * Zone: control.
  */
-import type { ApiHandlers, VersionSource } from '../api/handlers.ts';
+import type { ApiHandlers, CaptureSource, VersionSource } from '../api/handlers.ts';
+import { Captures } from './captures.ts';
 import type { Context } from './context.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
@@ -21,16 +22,20 @@ export interface HandlerOptions {
   readonly shutdown: (stopNetworks: boolean) => void;
 }
 
-export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
+export interface Handlers {
   readonly handlers: ApiHandlers;
   readonly versions: VersionSource;
-} {
+  readonly captures: CaptureSource;
+}
+
+export function makeHandlers({ context, networks, shutdown }: HandlerOptions): Handlers {
   const guests = new Guests(context, networks);
   const forwards = new Forwards(context, networks);
   const records = new Records(context, networks);
   const shapes = new Shapes(context, networks, guests);
   const show = new Presenter(context, networks, guests, forwards, records);
   const configs = new NetworkConfigs(context, { networks, guests, forwards, records });
+  const captures = new Captures({ driver: context.driver, networks, guest: (name) => show.guest(name) });
   const handlers: ApiHandlers = {
     createNetwork: ({ body, query }) => configs.create(body, options(query)),
     updateNetwork: ({ params, body, query }) => configs.patch(params.name, body, options(query)),
@@ -96,6 +101,10 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
       await shapes.remove(params.id);
       return null;
     },
+    endCapture: ({ params }) => {
+      captures.end(params.id);
+      return null;
+    },
   };
   const versions: VersionSource = {
     network: (name) => configs.version(name),
@@ -104,7 +113,7 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): {
     record: (id) => show.record(id),
     shape: (id) => shapes.get(id),
   };
-  return { handlers, versions };
+  return { handlers, versions, captures };
 }
 
 /** `?dryRun=true&restart=true` of a request. */

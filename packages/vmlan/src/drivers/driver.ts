@@ -5,6 +5,7 @@
  * undone.  A port is attached by wanting its link, and detached by no longer wanting it, so that what was lost comes
  * back by planning again.  Every driver passes test/conformance/driver-suite.ts; no driver imports another.
  */
+import type { Readable } from 'node:stream';
 import type { ErrorData } from '../core/errors.ts';
 import type {
   AllocatedAddress,
@@ -128,6 +129,30 @@ export interface ApplyOptions {
   readonly onFailure?: 'undo' | 'keep';
 }
 
+/** Which frames of a network are wanted, and how they are written down. */
+export interface CaptureRequest {
+  /** Those of this guest's cards alone; null: of all. */
+  readonly guest: string | null;
+  /** wire/frame-filter.ts; empty: all. */
+  readonly filter: string;
+  /** Bytes kept of each frame. */
+  readonly snapLen: number;
+  /** Only those that vmlan drops. */
+  readonly dropsOnly: boolean;
+  /** `lines`: a JSON document a line. */
+  readonly format: 'pcapng' | 'lines';
+  /** Ends after so many frames, or so much time. */
+  readonly count: number | null;
+  readonly durationMs: number | null;
+}
+
+export interface CaptureStream {
+  /** Destroying it ends the capture at once. */
+  readonly stream: Readable;
+  /** Ends the capture: what is under way and the statistics still come. */
+  end(): void;
+}
+
 export type DriverEvent =
   | EngineEvent
   /** It ended without being asked to. */
@@ -147,6 +172,8 @@ export interface Driver {
   /** The addresses of a NIC, leased for it if need be. */
   allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress>;
   snapshot(network: string): Promise<EngineSnapshot>;
+  /** Frames of a running network as they come by. Throws VmlanError `invalid` for a filter that is none. */
+  capture(network: string, request: CaptureRequest): Promise<CaptureStream>;
   /** The leases of a network as its services store them, also while it does not run. */
   leases(network: string): Promise<readonly unknown[]>;
   /** Calls back for each event of each network until disposed. */

@@ -92,6 +92,31 @@ export interface NicConfig {
   readonly ip?: string | null;
 }
 
+/** Which frames are copied. */
+export interface CaptureSpec {
+  /** Those of this guest's cards alone. */
+  readonly guest: string | null;
+  /** wire/frame-filter.ts; empty: all. */
+  readonly filter: string;
+  /** Bytes kept of each. */
+  readonly snapLen: number;
+  /** Only those that vmlan drops. */
+  readonly dropsOnly: boolean;
+}
+
+export interface CaptureStarted {
+  /** Names of the reasons to drop, by the number that stands in a record. */
+  readonly reasons: readonly (readonly [reason: number, name: string])[];
+}
+
+/** By card: frames that came by, that the filter took, and that found no room. */
+export type CaptureTotals = readonly {
+  readonly card: number;
+  readonly received: number;
+  readonly accepted: number;
+  readonly lost: number;
+}[];
+
 export type SocketAddress = { readonly unix: string } | { readonly host: string; readonly port: number };
 
 export type LinkSpec =
@@ -150,6 +175,16 @@ export type ToEngine =
   | { readonly type: 'set-shape'; readonly id: number; readonly shape: ShapeSpec }
   | { readonly type: 'remove-shape'; readonly id: number; readonly shapeId: string }
   | { readonly type: 'set-records'; readonly id: number; readonly records: readonly DnsRecord[] }
+  /** Frames are copied into `ring` (core/record-ring.ts, wire/captured-frame.ts). Result: CaptureStarted. */
+  | {
+      readonly type: 'start-capture';
+      readonly id: number;
+      readonly captureId: number;
+      readonly spec: CaptureSpec;
+      readonly ring: SharedArrayBuffer;
+    }
+  /** Result: CaptureTotals. */
+  | { readonly type: 'stop-capture'; readonly id: number; readonly captureId: number }
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }
   /** Result: EngineSnapshot. */
@@ -167,6 +202,8 @@ export type FromEngine =
   | ({ readonly type: 'leases'; readonly generation: number } & LeaseChanges)
   | { readonly type: 'dns-query'; readonly queryId: number; readonly query: Uint8Array }
   | { readonly type: 'event'; readonly event: EngineEvent }
+  /** The ring of a capture has something, and its reader rests. */
+  | { readonly type: 'capture-ready'; readonly captureId: number }
   | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string }
   | { readonly type: 'fatal'; readonly error: ErrorData };
 

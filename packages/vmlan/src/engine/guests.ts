@@ -65,6 +65,15 @@ export class Guests implements ClientNaming {
     return this.#nics.values();
   }
 
+  ports(): IterableIterator<Port> {
+    return this.#ports.values();
+  }
+
+  /** Mapped words of every address that a guest of this name has now. */
+  addressesOf(name: string): readonly Int32Array[] {
+    return [...this.#nics.values()].filter((nic) => nic.guest === name).flatMap((nic) => [...nic.addresses.values()]);
+  }
+
   portById(id: number): Port | null {
     return this.#ports.get(id) ?? null;
   }

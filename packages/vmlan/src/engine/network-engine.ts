@@ -26,6 +26,7 @@ import type { LinkOutput, Port } from '../switching/port.ts';
 import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks, udpGsoWorks } from '../sys/probe.ts';
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
+import { Captures } from './captures.ts';
 import { formatWords, ipv4, mac, words } from './config.ts';
 import type {
   AllocatedAddress,
@@ -88,6 +89,7 @@ export class NetworkEngine {
   readonly #segments: Segments;
   readonly #questions: UpstreamQuestions;
   readonly #shapes: Shapes;
+  readonly #captures: Captures;
   /** Ports whose flows end after their grace, in the order in which they went. */
   readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
   readonly #dnsScratch: number;
@@ -146,6 +148,13 @@ export class NetworkEngine {
       onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
     });
     this.#forwards = this.#newForwards(streams);
+    this.#captures = new Captures({
+      sys,
+      counters: this.counters,
+      ports: () => this.guests.ports(),
+      addressesOf: (guest) => this.guests.addressesOf(guest),
+      onReady: (captureId) => this.#send({ type: 'capture-ready', captureId }),
+    });
     this.#checkRoute(now);
   }
 
@@ -182,6 +191,7 @@ export class NetworkEngine {
       const w = words(text);
       if (w !== null) host.segment.bindAddress(port, w[0]!, w[1]!, w[2]!, w[3]!, this.loop.now);
     }
+    this.#captures.watch(port);
     return port;
   }
 
@@ -226,6 +236,7 @@ export class NetworkEngine {
   // ---- turns
 
   pollAt(nowMs: number): number {
+    if (this.#captures.isDue) return nowMs;
     let at = Math.min(this.#routeCheckMs, this.tcp.pollAt(), this.udp.pollAt(), this.echo.pollAt());
     at = Math.min(at, this.#segments.pollAt(nowMs), this.#shapes.pollAt(nowMs));
     return this.#dying.length > 0 ? Math.min(at, this.#dying[0]!.atMs) : at;
@@ -251,6 +262,7 @@ export class NetworkEngine {
       this.store.advance(this.#sys.epochMs());
     }
     this.#journal.flush();
+    this.#captures.flush();
   }
 
   /** IPv6 comes and goes with the host's own (a laptop that changes networks). */
@@ -333,6 +345,10 @@ export class NetworkEngine {
         break;
       case 'allocate':
         return this.#allocate(message.id, message.nic, message.mac);
+      case 'start-capture':
+        return this.#captures.start(message.captureId, message.spec, message.ring);
+      case 'stop-capture':
+        return this.#captures.stop(message.captureId);
       case 'snapshot':
         return this.snapshot();
       case 'stop':

@@ -2,11 +2,14 @@
  * The route table of the HTTP API: method, path and the schemas of all that goes in and out.
  *
  * Zone: control.  The daemon's routes and the client are both made from this table.  Errors are problem+json
- * (`Problem`).  `events` is the one route that answers a stream: server-sent events whose `data` is an `EventView`.
+ * (`Problem`).  `events` and `capture` answer streams: server-sent events whose `data` is an `EventView`, and a file in
+ * pcapng or a `CapturedLine` a line.
  */
 import * as z from 'zod';
 import { NETWORK_CONFIG_ROUTES } from './network-config-routes.ts';
 import type { NetworkConfigRoutes } from './network-config-routes.ts';
+import { captureQuerySchema, capturedLineSchema } from './captures.ts';
+import type { CaptureQuery, CapturedLine } from './captures.ts';
 import {
   attachInputSchema,
   detachInputSchema,
@@ -108,7 +111,12 @@ export interface ApiRoutes extends NetworkConfigRoutes {
   readonly getShape: Route<IdParams, Nothing, Nothing, ShapeView>;
   readonly deleteShape: Route<IdParams, Nothing, Nothing, null>;
   readonly events: Route<Nothing, EventsQuery, Nothing, EventView>;
+  readonly capture: Route<Nothing, CaptureQuery, Nothing, CapturedLine>;
+  readonly endCapture: Route<IdParams, Nothing, Nothing, null>;
 }
+
+/** Routes that answer with a stream. */
+export type StreamRouteName = 'events' | 'capture';
 
 export type RouteName = keyof ApiRoutes;
 
@@ -364,9 +372,26 @@ export const API_ROUTES: ApiRoutes = {
     query: eventsQuerySchema,
     result: eventViewSchema,
   },
+  capture: {
+    method: 'GET',
+    path: '/v1/captures',
+    summary: 'Frames as they come by, as a pcapng stream or as lines; its id is in the header `vmlan-capture`',
+    status: 200,
+    ...none,
+    query: captureQuerySchema,
+    result: capturedLineSchema,
+  },
+  endCapture: {
+    method: 'DELETE',
+    path: '/v1/captures/:id',
+    summary: 'End a capture: what is under way and its statistics still come',
+    ...byId,
+    ...noResult,
+  },
 };
 
 export * from './network-config.ts';
+export * from './captures.ts';
 export * from './requests.ts';
 export * from './shape.ts';
 export * from './views.ts';

@@ -29,10 +29,22 @@ export interface PortShaping {
   takesFromGateway(off: number, len: number): boolean;
 }
 
+/** Who watches a port's frames: a capture. What it is shown is borrowed. */
+export interface FrameTap {
+  /** Around what becomes of a frame from the guest. */
+  beforeFromGuest(off: number, len: number): void;
+  afterFromGuest(): void;
+  /** Around what becomes of a frame for the guest; `sent` false: it was dropped. */
+  beforeToGuest(off: number, len: number): void;
+  afterToGuest(sent: boolean): void;
+}
+
 export class Port implements FrameRun {
   /** Unique in the network process for its whole life. */
   readonly id: number;
   link: LinkOutput | null = null;
+  /** Null while nobody captures. */
+  tap: FrameTap | null = null;
   /** Stable identity of the NIC behind it (`web/0`, or `mac:…` once an anonymous guest has spoken). */
   nicKey = '';
   guest = '';
@@ -84,6 +96,18 @@ export class Port implements FrameRun {
   }
 
   send(off: number, len: number): void {
+    if (this.tap === null) this.#deliver(off, len);
+    else this.#deliverSeen(this.tap, off, len);
+  }
+
+  #deliverSeen(tap: FrameTap, off: number, len: number): void {
+    const before = this.framesToGuest;
+    tap.beforeToGuest(off, len);
+    this.#deliver(off, len);
+    tap.afterToGuest(this.framesToGuest !== before);
+  }
+
+  #deliver(off: number, len: number): void {
     if (this.link === null || !this.connected) {
       this.dropsToGuest++;
     } else if (this.link.send(off, len)) {
@@ -103,6 +127,10 @@ export class Port implements FrameRun {
   }
 
   commitRun(len: number): void {
+    if (this.tap !== null) {
+      this.tap.beforeToGuest(this.link!.run!.runOffset, len);
+      this.tap.afterToGuest(true);
+    }
     this.framesToGuest++;
     this.bytesToGuest += len;
     this.link!.run!.commitRun(len);

@@ -105,6 +105,14 @@ export class Segment {
 
   /** A frame that `port`'s guest sent. The frame may be changed in place. */
   onFrame(port: Port, off: number, len: number, nowMs: number): void {
+    const { tap } = port;
+    if (tap === null) return this.#onFrame(port, off, len, nowMs);
+    tap.beforeFromGuest(off, len);
+    this.#onFrame(port, off, len, nowMs);
+    tap.afterFromGuest();
+  }
+
+  #onFrame(port: Port, off: number, len: number, nowMs: number): void {
     const v = this.#view;
     port.framesFromGuest++;
     port.bytesFromGuest += len;

@@ -64,6 +64,11 @@ export class Output {
     if (this.#io.stderr.isTTY === true && !this.#options.quiet) this.#io.stderr.write(`${printable(sentence)}\n`);
   }
 
+  /** What came of it, where stdout has something else to say. */
+  note(sentence: string): void {
+    if (!this.#options.quiet) this.#io.stderr.write(`${printable(sentence)}\n`);
+  }
+
   /** What a person should know although the command succeeds. */
   warn(sentence: string): void {
     this.#io.stderr.write(`vmlan: warning: ${printable(sentence)}\n`);

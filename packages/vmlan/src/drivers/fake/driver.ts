@@ -4,6 +4,7 @@
  * Zone: control.  For tests of everything above the driver interface, and the measure of that interface: it passes the
  * same conformance suite.  `crash`, `refuse` and `guestArrives` make happen what a test needs to happen.
  */
+import { PassThrough } from 'node:stream';
 import { VmlanError } from '../../core/errors.ts';
 import type {
   AllocatedAddress,
@@ -16,12 +17,15 @@ import type {
 import { MODES } from '../../model/network.ts';
 import type { Network } from '../../model/network.ts';
 import { formatIpv4, parseIpv4 } from '../../wire/address.ts';
+import * as pcapng from '../../wire/pcapng.ts';
 import { afterStep } from '../applied-state.ts';
 import { applySteps } from '../apply.ts';
 import type {
   AppliedState,
   ApplyOptions,
   Capabilities,
+  CaptureRequest,
+  CaptureStream,
   Driver,
   DriverEvent,
   FailedStep,
@@ -180,6 +184,21 @@ export class FakeDriver implements Driver {
       sinceMs: 0,
       ...NO_TRAFFIC,
     };
+  }
+
+  /** One frame, whatever was asked for: the capture ends with it, or when it is told to. */
+  async capture(network: string, request: CaptureRequest): Promise<CaptureStream> {
+    this.#mustRun(network);
+    const stream = new PassThrough();
+    const card = { network, guest: request.guest ?? 'web', nic: `${request.guest ?? 'web'}/0` };
+    const frame = { direction: 'inbound', length: 60, lost: 0, summary: request.filter, dropped: null };
+    stream.write(
+      request.format === 'lines'
+        ? `${JSON.stringify({ timeMs: Date.now(), ...card, ...frame })}\n`
+        : pcapng.sectionHeader({ application: 'fake' }),
+    );
+    if (request.count !== null || request.durationMs !== null) stream.end();
+    return { stream, end: () => void stream.end() };
   }
 
   leases(network: string): Promise<readonly unknown[]> {

@@ -15,6 +15,8 @@ import { applySteps } from '../apply.ts';
 import type {
   ApplyOptions,
   Capabilities,
+  CaptureRequest,
+  CaptureStream,
   Driver,
   DriverEvent,
   FailedStep,
@@ -29,6 +31,7 @@ import { networkPaths, networksDirectory } from '../network-paths.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { NOTHING, planNetwork, settingsOf } from '../plan.ts';
 import { nameOwner } from './busy-address.ts';
+import { openCapture } from './capture-client.ts';
 import { ENGINE_MODES, engineConfig } from './engine-config.ts';
 import { parseLeases } from './lease-file.ts';
 import { createTap } from './netns-attach.ts';
@@ -278,6 +281,11 @@ export class UserspaceDriver implements Driver {
 
   async snapshot(network: string): Promise<EngineSnapshot> {
     return (await this.#mustRun(network)).client.call('snapshot', {});
+  }
+
+  async capture(network: string, request: CaptureRequest): Promise<CaptureStream> {
+    await this.#mustRun(network);
+    return openCapture(this.#paths(network).control, request);
   }
 
   async leases(network: string): Promise<readonly unknown[]> {

@@ -22,7 +22,7 @@ import { LeaseFile } from './lease-file.ts';
 import { NetworkService, writeLog } from './network-service.ts';
 import { makeResolver } from './network-resolver.ts';
 import { processRecord } from './process-file.ts';
-import { EVENT, PROTOCOL_MINOR, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
+import { END_CAPTURE, EVENT, PROTOCOL_MINOR, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
 import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
 import { RpcPeer } from './rpc.ts';
 import { clearPath } from './socket-path.ts';
@@ -76,6 +76,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
     leases,
     resolver,
     sys,
+    network: config.network,
     settings: request.settings,
     warnings: leases.warning === null ? [] : [leases.warning],
     onEvent: (event) => notify(EVENT, event),
@@ -95,6 +96,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
 function serve(service: NetworkService, network: string, peers: Set<RpcPeer>, stopped: () => void): Server {
   return createServer((socket) => {
     let isGreeted = false;
+    let endCapture = (): void => undefined;
     const peer = new RpcPeer(socket, {
       onRequest: async (method, params) => {
         if (method === 'hello') {
@@ -102,9 +104,19 @@ function serve(service: NetworkService, network: string, peers: Set<RpcPeer>, st
           return hello(service, network, params as Methods['hello']['params']);
         }
         if (!isGreeted) throw new VmlanError('unavailable', 'the first request is `hello`');
+        if (method === 'capture') {
+          const capture = await service.capture(params as Methods['capture']['params']);
+          endCapture = capture.finish;
+          peers.delete(peer); // from now on this connection carries nothing else
+          setImmediate(() => capture.begin(socket)); // behind the answer
+          return null;
+        }
         if (method !== 'stop') return dispatch(service, method, params);
         setImmediate(stopped);
         return null;
+      },
+      onNotification: (method) => {
+        if (method === END_CAPTURE) endCapture();
       },
       onClose: () => peers.delete(peer),
     });

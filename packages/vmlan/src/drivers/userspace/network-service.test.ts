@@ -63,6 +63,7 @@ async function setUp(t: TestContext): Promise<Bed> {
       close: () => undefined,
     },
     sys,
+    network: 'lab',
     settings: settingsOf(wanted),
     warnings: [],
     onEvent: (event) => events.push(event),

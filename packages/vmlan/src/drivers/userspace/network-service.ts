@@ -4,12 +4,15 @@
  * Zone: control.  Keeps the list of what was applied, so that the next daemon can be told.  Steps run one after the
  * other.
  */
+import type { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError } from '../../core/errors.ts';
-import type { EngineEvent, FromEngine, LinkSpec } from '../../engine/control-messages.ts';
+import type { EngineEvent, EngineSnapshot, FromEngine, LinkSpec } from '../../engine/control-messages.ts';
 import { receiveFd } from '../../sys/fdpass.ts';
 import type { Sys } from '../../sys/sys.ts';
 import { afterStep } from '../applied-state.ts';
-import type { AppliedState, WantedLink } from '../driver.ts';
+import type { AppliedState, CaptureRequest, WantedLink } from '../driver.ts';
+import { CaptureSession } from './capture-session.ts';
 import type { EngineHandle } from './engine-handle.ts';
 import type { LeaseFile } from './lease-file.ts';
 import type { LiveStep, Methods, ObserveResult } from './protocol.ts';
@@ -17,6 +20,7 @@ import { clearPath, removeSocket } from './socket-path.ts';
 
 /** Longer than the helper that makes the TAP may take. */
 const TAP_TIMEOUT_MS = 25_000;
+const CAPTURE_END_MS = 1000;
 
 export interface Resolver {
   resolve(query: Uint8Array): Promise<Uint8Array | null>;
@@ -28,6 +32,7 @@ export interface ServiceOptions {
   readonly leases: LeaseFile;
   readonly resolver: Resolver;
   readonly sys: Sys;
+  readonly network: string;
   readonly settings: string;
   readonly warnings: readonly string[];
   readonly onEvent: (event: EngineEvent) => void;
@@ -43,6 +48,8 @@ export class NetworkService {
   readonly #options: ServiceOptions;
   readonly #engine: EngineHandle;
   readonly #tapReceivers = new Map<string, AbortController>();
+  readonly #captures = new Map<number, CaptureSession>();
+  #lastCapture = 0;
   #applied: AppliedState;
   #diskTrouble: string | null = null;
   #tail: Promise<unknown> = Promise.resolve();
@@ -119,15 +126,37 @@ export class NetworkService {
     return (await this.#engine.request({ type: 'snapshot' })) as Methods['snapshot']['result'];
   }
 
+  /** Starts to keep frames; `begin` says where they go. */
+  async capture(
+    request: CaptureRequest,
+  ): Promise<{ readonly begin: (to: Writable) => void; readonly finish: () => void }> {
+    const session = new CaptureSession(this.#engine, ++this.#lastCapture, this.#options.network, request);
+    await session.start();
+    this.#captures.set(session.id, session);
+    void session.ended.then(() => this.#captures.delete(session.id));
+    const { guests } = (await this.#engine.request({ type: 'snapshot' })) as EngineSnapshot;
+    return { begin: (to) => session.begin(to, guests), finish: () => session.finish() };
+  }
+
   /** Ends the engine, and leaves no socket and no unwritten lease behind. */
   async close(): Promise<void> {
     for (const abort of this.#tapReceivers.values()) abort.abort(new VmlanError('unavailable', 'the network stops'));
     await this.#tail;
+    await this.#endCaptures();
     this.#options.resolver.close();
     await this.#engine.stop();
     await this.#options.leases.flush();
     for (const { link } of this.#applied.links) removeSocketOf(link);
     for (const { listen } of this.#applied.forwards) if ('unix' in listen) removeSocket(listen.unix);
+  }
+
+  /** Whoever reads them has a moment to take what there is. */
+  async #endCaptures(): Promise<void> {
+    if (this.#captures.size === 0) return;
+    const sessions = [...this.#captures.values()];
+    for (const session of sessions) session.finish();
+    const late = delay(CAPTURE_END_MS, undefined, { ref: false });
+    await Promise.race([Promise.all(sessions.map(({ ended }) => ended)), late]);
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -188,6 +217,10 @@ export class NetworkService {
         return;
       case 'event':
         this.#options.onEvent(message.event);
+        if ('guest' in message.event) for (const one of this.#captures.values()) one.tellNames([message.event.guest]);
+        return;
+      case 'capture-ready':
+        this.#captures.get(message.captureId)?.onReady();
         return;
       case 'log':
         writeLog(message.level, message.message);

@@ -7,7 +7,7 @@
 import type { ErrorData } from '../../core/errors.ts';
 import type { AllocatedAddress, EngineConfig, EngineSnapshot } from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
-import type { AppliedState, Step, WantedLink } from '../driver.ts';
+import type { AppliedState, CaptureRequest, Step, WantedLink } from '../driver.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 
 /** Changes with anything that a peer of another number would misread. */
@@ -63,12 +63,16 @@ export interface Methods {
     readonly result: AllocatedAddress;
   };
   readonly snapshot: { readonly params: object; readonly result: EngineSnapshot };
+  /** After the answer the connection carries the capture, until it ends; END_CAPTURE asks for that. */
+  readonly capture: { readonly params: CaptureRequest; readonly result: null };
   readonly stop: { readonly params: object; readonly result: null };
 }
 
 /** Notifications of the process: `event` with an EngineEvent, `warnings` with a list of texts. */
 export const EVENT = 'event';
 export const WARNINGS = 'warnings';
+/** Notification of the daemon on a connection that carries a capture. */
+export const END_CAPTURE = 'end-capture';
 
 /** The one line that a new process writes to descriptor 3. */
 export type StartAnswer = { readonly pid: number } | { readonly error: ErrorData };
