@@ -230,8 +230,16 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       interface: 'The interface inside the namespace.',
     },
   },
+  TokenView: {
+    text: 'What requests over TCP carry as `Authorization: Bearer TOKEN`.',
+    keys: {
+      file: 'Where the daemon keeps it.',
+      address: 'Where the API is served over TCP; null: it is not.',
+    },
+  },
   StatusView: {
     keys: {
+      address: 'Where the API is served over TCP, e.g. `http://127.0.0.1:7117`; null: it is not.',
       defaultNetwork: 'Where a guest goes that names no network.',
     },
   },

@@ -28,18 +28,32 @@ const network = (name: string, more: Partial<NetworkView> = {}): NetworkView => 
 });
 
 const status = (networks: readonly NetworkView[], guests: readonly GuestView[]): StatusView => ({
-  ...{ version: '1.2.3', pid: 1, startedMs: 1500, privileged: false, defaultNetwork: null, warnings: [] },
+  ...{
+    version: '1.2.3',
+    pid: 1,
+    startedMs: 1500,
+    privileged: false,
+    address: null,
+    defaultNetwork: null,
+    warnings: [],
+  },
   ...{ paths: { config: null, state: '', runtime: '', socket: '' }, networks, guests },
 });
+
+const NOTHING = { residentBytes: 0, refused: {} };
 
 const samples = (text: string): string[] => text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
 
 test('every network and registered guest has its samples', () => {
-  const text = renderMetrics(status([network('lab')], [guest('web', [nic()]), guest('odd', [nic()], false)]), 1e6);
+  const text = renderMetrics(status([network('lab')], [guest('web', [nic()]), guest('odd', [nic()], false)]), {
+    residentBytes: 1e6,
+    refused: { host: 2 },
+  });
   assert.deepEqual(samples(text), [
     'vmlan_build_info{version="1.2.3"} 1',
     'process_start_time_seconds 1.5',
     'process_resident_memory_bytes 1000000',
+    'vmlan_api_refused_total{reason="host"} 2',
     'vmlan_guests 2',
     'vmlan_network_info{network="lab",mode="user-v2",driver="userspace"} 1',
     'vmlan_network_running{network="lab"} 1',
@@ -65,7 +79,7 @@ test('every network and registered guest has its samples', () => {
 test('what does not run has no samples of a running one', () => {
   const stopped = network('dev', { state: 'failed', startedMs: null, flows: null, counters: null });
   const away = nic({ network: 'dev', state: 'waiting', counters: null });
-  const lines = samples(renderMetrics(status([stopped], [guest('db', [away, away])]), 0)).slice(4);
+  const lines = samples(renderMetrics(status([stopped], [guest('db', [away, away])]), NOTHING)).slice(4);
   assert.deepEqual(lines.slice(1, 3), [
     'vmlan_network_running{network="dev"} 0',
     'vmlan_network_failed{network="dev"} 1',
@@ -81,14 +95,14 @@ test('what does not run has no samples of a running one', () => {
 });
 
 test('no value can end its quotes', () => {
-  const text = renderMetrics({ ...status([], []), version: 'a"b\\c\nd' }, 0);
+  const text = renderMetrics({ ...status([], []), version: 'a"b\\c\nd' }, NOTHING);
   assert.ok(text.includes('vmlan_build_info{version="a\\"b\\\\c\\nd"} 1\n'));
 });
 
 test('docs/metrics.md tells of each and of no other', () => {
   const page = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
   const told = Array.from(page.matchAll(/^\| `(\w+)` +\| (gauge|counter) /gm), ([, name, type]) => `${name} ${type}`);
-  const text = renderMetrics(status([], []), 0);
+  const text = renderMetrics(status([], []), NOTHING);
   const made = Array.from(text.matchAll(/^# TYPE (\w+) (\w+)$/gm), ([, name, type]) => `${name} ${type}`);
   assert.deepEqual(told, made);
 });

@@ -19,18 +19,29 @@ interface Metric {
   readonly samples: readonly Sample[];
 }
 
-/** `residentBytes`: of the daemon that answers. */
-export function renderMetrics(status: StatusView, residentBytes: number): string {
-  return [...daemonMetrics(status, residentBytes), ...networkMetrics(status.networks), ...nicMetrics(status.guests)]
+/** What the daemon that answers knows of itself. */
+export interface ApiFacts {
+  readonly residentBytes: number;
+  /** Requests that were not answered, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export function renderMetrics(status: StatusView, facts: ApiFacts): string {
+  return [...daemonMetrics(status, facts), ...networkMetrics(status.networks), ...nicMetrics(status.guests)]
     .map(renderMetric)
     .join('');
 }
 
-function daemonMetrics({ version, startedMs, guests }: StatusView, residentBytes: number): Metric[] {
+function daemonMetrics({ version, startedMs, guests }: StatusView, { residentBytes, refused }: ApiFacts): Metric[] {
   return [
     gauge('vmlan_build_info', 'Always 1; the label tells the version.', [[{ version }, 1]]),
     gauge('process_start_time_seconds', 'When the daemon started, since 1970.', [[{}, startedMs / 1000]]),
     gauge('process_resident_memory_bytes', 'Resident memory of the daemon.', [[{}, residentBytes]]),
+    counter(
+      'vmlan_api_refused_total',
+      'Requests that were refused for who asked.',
+      Object.entries(refused).map(([reason, count]): Sample => [{ reason }, count]),
+    ),
     gauge('vmlan_guests', 'Guests that the daemon knows.', [[{}, guests.length]]),
   ];
 }

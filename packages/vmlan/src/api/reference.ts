@@ -18,7 +18,7 @@ Everything that \`vmlan\` does it does through this API, and so can you. The dae
 alone can open; \`vmlan status\` tells where. [openapi.json](openapi.json) says the same for programs, and the daemon itself
 answers it at \`/openapi.json\`.
 
-The examples below run one after the other, with a network \`lab\` in networks.yaml:
+The examples suppose a network \`lab\` (10.77.0.0/24) in networks.yaml; a test sends them all to a daemon:
 
 \`\`\`sh
 SOCKET=$(vmlan status --output json | jq -r .paths.socket)

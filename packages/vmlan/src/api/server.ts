@@ -1,18 +1,23 @@
 /**
- * The HTTP server: every route of model/api.ts, validated by its schemas, and `/metrics`, on the owner's unix socket.
+ * The HTTP server: every route of model/api.ts, validated by its schemas, `/metrics` and `/openapi.json`.
  *
- * Zone: control.  The socket is made with mode 0600, never wider even for a moment.  Requests are small and bounded;
- * unknown keys are refused.
+ * Zone: control.  Who may ask is decided in access.ts before anything else; requests are small and bounded, and unknown
+ * keys are refused.  What is answered is for the one who asked: never cached, framed, embedded or guessed at.
  */
+import type { RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { VmlanError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { API_ROUTES } from '../model/api.ts';
 import type { Route, RouteName } from '../model/api.ts';
+import { Access } from './access.ts';
+import type { Listener } from './access.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
 import { streamCapture } from './capture-stream.ts';
 import type { ApiHandlers, ApiRequest, CaptureSource, EventSource, VersionSource } from './handlers.ts';
+import { HttpListeners } from './http-server.ts';
 import { allowedMethods } from './methods.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
@@ -21,8 +26,13 @@ import { Resources } from './resources.ts';
 
 export const MAX_BODY_BYTES = 65_536;
 const MAX_PARAM_CHARS = 128;
-const REQUEST_TIMEOUT_MS = 30_000;
-const SOCKET_MODE_MASK = 0o177;
+const COMMON_HEADERS: readonly (readonly [string, string])[] = [
+  ['x-content-type-options', 'nosniff'],
+  ['cache-control', 'no-store'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['referrer-policy', 'no-referrer'],
+];
 
 type AnyRoute = Route<unknown, unknown, unknown, unknown>;
 type AnyHandler = (request: ApiRequest<unknown, unknown, unknown>) => unknown;
@@ -34,24 +44,61 @@ export interface ApiOptions {
   readonly captures: CaptureSource;
   readonly logger: Logger;
   readonly version: string;
+  /** What a request over TCP has to carry. */
+  readonly token: () => Promise<string>;
+  readonly maxConnections?: number;
 }
 
-export function buildServer(options: ApiOptions): FastifyInstance {
+/** The API with its listeners; nobody is served before one of them listens. */
+export interface ApiServer {
+  readonly listeners: HttpListeners;
+  close(): Promise<void>;
+}
+
+export async function buildServer(options: ApiOptions): Promise<ApiServer> {
+  const access = new Access(options.token);
+  const routes = buildRoutes(options, access, (socket) => listeners.of(socket));
+  await routes.ready();
+  const onRequest: RequestListener = (request, response) => {
+    for (const [name, value] of COMMON_HEADERS) response.setHeader(name, value);
+    routes.routing(request, response);
+  };
+  const listeners = new HttpListeners(onRequest, options.logger, options.maxConnections);
+  return {
+    listeners,
+    async close() {
+      await listeners.close();
+      await routes.close();
+    },
+  };
+}
+
+function buildRoutes(
+  options: ApiOptions,
+  access: Access,
+  listenerOf: (socket: Socket) => Listener | null,
+): FastifyInstance {
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: true,
     frameworkErrors: (error, _request, reply) => sendProblem(reply, error, options.logger),
   });
   server.setErrorHandler((error, _request, reply) => sendProblem(reply, error, options.logger));
+  server.addHook('onRequest', async (request, reply) => {
+    const refusal = await access.check(listenerOf(request.raw.socket), request.headers, Date.now());
+    if (refusal === null) return;
+    void reply.headers(refusal.headers);
+    throw refusal.error;
+  });
   server.removeContentTypeParser('text/plain');
   server.setNotFoundHandler((request, reply) => answerUnknown(request, reply, options.logger));
   const resources = new Resources(options.versions);
-  for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute(server, name, options, resources);
+  for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute({ server, name, options, resources, listenerOf });
   server.get('/metrics', async (_request, reply) => {
     const status = await options.handlers.status({ params: {}, query: {}, body: {} });
-    return reply.type(METRICS_TYPE).send(renderMetrics(status, process.memoryUsage.rss()));
+    return reply
+      .type(METRICS_TYPE)
+      .send(renderMetrics(status, { residentBytes: process.memoryUsage.rss(), refused: access.refused }));
   });
   server.get('/openapi.json', async (_request, reply) => {
     // Few ask for it: its code is read when somebody does.
@@ -61,18 +108,15 @@ export function buildServer(options: ApiOptions): FastifyInstance {
   return server;
 }
 
-/** Listens at `path` so that nobody but the owner can connect. */
-export async function listenAt(server: FastifyInstance, path: string): Promise<void> {
-  await server.ready();
-  const before = process.umask(SOCKET_MODE_MASK);
-  try {
-    await server.listen({ path });
-  } finally {
-    process.umask(before);
-  }
+interface RouteContext {
+  readonly server: FastifyInstance;
+  readonly name: RouteName;
+  readonly options: ApiOptions;
+  readonly resources: Resources;
+  readonly listenerOf: (socket: Socket) => Listener | null;
 }
 
-function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions, resources: Resources): void {
+function addRoute({ server, name, options, resources, listenerOf }: RouteContext): void {
   const { method, path: url } = API_ROUTES[name];
   if (name === 'events') {
     server.route({
@@ -108,6 +152,7 @@ function addRoute(server: FastifyInstance, name: RouteName, options: ApiOptions,
     method,
     url,
     handler: async (request, reply) => {
+      if (route.local === true && listenerOf(request.raw.socket)?.kind !== 'unix') throw localOnly(url);
       const act = (): Promise<unknown> => answer(route, handler, request);
       void reply.status(route.status);
       const result = await (resource === undefined ? act() : resources.answer(resource, request, reply, act));
@@ -123,6 +168,11 @@ async function answer(route: AnyRoute, handler: AnyHandler, request: FastifyRequ
     body: checked(route.body, request.body ?? {}, 'body'),
   });
 }
+
+const localOnly = (path: string): VmlanError =>
+  new VmlanError('not-permitted', `${path} is answered on the unix socket alone`, {
+    hint: 'ask it there, as its owner',
+  });
 
 /** No such path, or a path without this method. */
 function answerUnknown(request: FastifyRequest, reply: FastifyReply, logger: Logger): void {

@@ -24,6 +24,8 @@ export const EXIT_CODE_OF_PROGRAMS: string =
 
 export const ENVIRONMENT: readonly Fact[] = [
   ['VMLAN_HOST', 'the daemon: `unix:///path` or `http://127.0.0.1:port`'],
+  ['VMLAN_TOKEN, VMLAN_TOKEN_FILE', 'the token for a daemon at `http://`, or the file that holds it'],
+  ['VMLAN_LISTEN, VMLAN_SOCKET_GROUP', 'as --listen and --socket-group of `vmlan up`'],
   ['VMLAN_CONFIG', 'networks.yaml that `vmlan up` uses'],
   ['VMLAN_STATE_DIR, VMLAN_RUNTIME_DIR', 'where the daemon keeps its files'],
   ['VMLAN_LOG_LEVEL', 'what the daemon logs: `trace`, `debug`, `info`, `warn`, `error` or `fatal`'],

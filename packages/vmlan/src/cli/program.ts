@@ -59,6 +59,11 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/capture.ts'),
   },
   {
+    name: 'token',
+    summary: 'print the token for requests to the API over TCP',
+    load: () => import('./commands/token.ts'),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: () => import('./commands/completion.ts'),

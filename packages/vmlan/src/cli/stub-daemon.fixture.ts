@@ -230,6 +230,9 @@ export class StubDaemon {
         return { status: 'ok', version: '9.9.9', pid: process.pid };
       case 'status':
         return this.#status();
+      case 'getToken':
+      case 'rotateToken':
+        return { token: `${name}-${'x'.repeat(32)}`, file: '/state/token', address: null };
       case 'listNetworks':
         return this.networks;
       case 'getNetwork':
@@ -316,6 +319,7 @@ export class StubDaemon {
       startedMs: 0,
       privileged: false,
       paths,
+      address: null,
       defaultNetwork: 'lab',
       networks,
       guests,

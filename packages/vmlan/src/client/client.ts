@@ -124,6 +124,7 @@ export class Client {
           ...(body === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+          ...authorization(this.endpoint),
           ...(options.ifMatch === undefined ? {} : { 'if-match': options.ifMatch }),
         },
         ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -143,6 +144,9 @@ export class Client {
 
 const isOurs = (error: unknown): boolean =>
   error instanceof VmlanError || (error instanceof Error && error.name === 'AbortError');
+
+const authorization = (endpoint: Endpoint): { authorization?: string } =>
+  endpoint.kind === 'http' && endpoint.token !== undefined ? { authorization: `Bearer ${endpoint.token}` } : {};
 
 function address(endpoint: Endpoint): { socketPath: string } | { host: string; port: number } {
   return endpoint.kind === 'unix' ? { socketPath: endpoint.path } : { host: endpoint.hostname, port: endpoint.port };

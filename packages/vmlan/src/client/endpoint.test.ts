@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { describeEndpoint, parseEndpoint, resolveEndpoint } from './endpoint.ts';
 import { VmlanError, errorFromTransport } from './errors.ts';
@@ -31,6 +33,32 @@ test('which socket is used', () => {
   for (const { name, host, env, uid, exists, want } of table) {
     assert.equal(describeEndpoint(resolveEndpoint(host, env, uid, exists)), want, name);
   }
+});
+
+test('which token is sent over TCP', () => {
+  const directory = mkdtempSync('/tmp/vmlan-endpoint-');
+  mkdirSync(join(directory, 'vmlan'));
+  writeFileSync(join(directory, 'vmlan/token'), 'own\n');
+  writeFileSync(join(directory, 'other'), 'other\n');
+  const own = { XDG_STATE_HOME: directory };
+  const table: { host: string; env: NodeJS.ProcessEnv; want: string | undefined }[] = [
+    { host: 'http://127.0.0.1:7117', env: { ...own, VMLAN_TOKEN: ' given ' }, want: 'given' },
+    { host: 'http://127.0.0.1:7117', env: { ...own, VMLAN_TOKEN_FILE: join(directory, 'other') }, want: 'other' },
+    { host: 'http://127.0.0.1:7117', env: own, want: 'own' },
+    { host: 'http://localhost:7117', env: own, want: 'own' },
+    { host: 'http://example.com:7117', env: own, want: undefined },
+    { host: 'http://example.com:7117', env: { ...own, VMLAN_TOKEN: 'given' }, want: 'given' },
+    { host: 'http://127.0.0.1:7117', env: { XDG_STATE_HOME: '/nowhere' }, want: undefined },
+  ];
+  for (const { host, env, want } of table) {
+    const endpoint = resolveEndpoint(host, env, 7, none);
+    assert.equal(endpoint.kind === 'http' ? endpoint.token : 'unix', want, JSON.stringify({ host, env }));
+  }
+  assert.throws(
+    () => resolveEndpoint('http://127.0.0.1:7117', { VMLAN_TOKEN_FILE: '/nowhere' }, 7, none),
+    (error) => error instanceof VmlanError && error.code === 'usage',
+  );
+  rmSync(directory, { recursive: true });
 });
 
 test('what is no address is a usage error', () => {

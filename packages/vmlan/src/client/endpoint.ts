@@ -1,16 +1,24 @@
 /**
  * Where the daemon listens: `--host` or VMLAN_HOST, else this user's socket, else the system's.
  *
- * Zone: control.  `unix:///path` or `http://127.0.0.1:port`.  The default is the one of model/paths.ts.
+ * Zone: control.  `unix:///path` or `http://127.0.0.1:port`.  The default is the one of model/paths.ts.  Over TCP the token
+ * is VMLAN_TOKEN, else what VMLAN_TOKEN_FILE names, else, for a daemon of this host, the file of this user's own one.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isLoopback } from '../model/listen-address.ts';
 import { resolvePaths } from '../model/paths.ts';
 import type { Environment } from '../model/paths.ts';
 import { VmlanError } from './errors.ts';
 
 export type Endpoint =
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'http'; readonly hostname: string; readonly port: number };
+  | {
+      readonly kind: 'http';
+      readonly hostname: string;
+      readonly port: number;
+      readonly token?: string | undefined;
+    };
 
 const ROOT = { uid: 0, home: '/root' };
 
@@ -21,7 +29,25 @@ export function resolveEndpoint(
   exists: (path: string) => boolean = existsSync,
 ): Endpoint {
   const wanted = host ?? env['VMLAN_HOST'];
-  return wanted ? parseEndpoint(wanted) : { kind: 'unix', path: defaultSocketPath(env, uid, exists) };
+  if (!wanted) return { kind: 'unix', path: defaultSocketPath(env, uid, exists) };
+  const endpoint = parseEndpoint(wanted);
+  return endpoint.kind === 'unix' ? endpoint : { ...endpoint, token: tokenFor(endpoint.hostname, env, uid) };
+}
+
+function tokenFor(hostname: string, env: Environment, uid: number): string | undefined {
+  if (env['VMLAN_TOKEN']) return env['VMLAN_TOKEN'].trim();
+  const named = env['VMLAN_TOKEN_FILE'];
+  if (!named && !isLoopback(hostname)) return undefined;
+  const file = named || join(resolvePaths(env, { uid, home: env['HOME'] ?? '/' }).state, 'token');
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    if (!named) return undefined; // the daemon says what is missing
+    throw new VmlanError('usage', `the token in ${file} cannot be read: ${(cause as Error).message}`, {
+      hint: 'VMLAN_TOKEN_FILE names it; `vmlan token` prints it',
+      cause,
+    });
+  }
 }
 
 /** A user without a daemon of their own uses the system's, when there is one. */

@@ -9,6 +9,8 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   health: 'GET /healthz',
   status: 'GET /v1/status',
   shutdown: 'POST /v1/shutdown',
+  getToken: 'GET /v1/token',
+  rotateToken: 'POST /v1/token/rotate',
   listNetworks: 'GET /v1/networks',
   getNetwork: 'GET /v1/networks/:name',
   startNetwork: 'POST /v1/networks/:name/start',

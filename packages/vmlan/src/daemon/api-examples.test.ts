@@ -5,27 +5,42 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { API_EXAMPLES } from '../api/examples.ts';
+import { PLAIN_PATHS } from '../api/methods.ts';
 import { exampleLine } from '../api/reference.ts';
 import { API_ROUTES } from '../model/api.ts';
+import type { RouteName } from '../model/api.ts';
 import { CONFIG, TestDaemon } from './daemon.fixture.ts';
 
 const PAGE = join(import.meta.dirname, '../../../../docs/api.md');
+/** Served beside the table of routes. */
+const PLAIN: readonly string[] = PLAIN_PATHS.map((path) => `api ${path}`);
+const STREAMS: readonly RouteName[] = ['events', 'capture'];
 const run = promisify(execFile);
 
-test('the examples of docs/api.md succeed, one after the other', async () => {
+test('the examples of docs/api.md succeed, in the order of the table', async () => {
   const page = readFileSync(PAGE, 'utf8');
-  const [setup = '', ...examples] = [...page.matchAll(/^```sh\n(.*?)```$/gms)].map((match) => match[1]!);
+  const [setup = '', ...shown] = [...page.matchAll(/^```sh\n(.*?)\n```$/gms)].map((match) => match[1]!);
   const api = setup.split('\n').find((line) => line.startsWith('api()'))!;
   await using daemon = await TestDaemon.start(CONFIG);
-  for (const example of examples) {
-    const script = `SOCKET=${daemon.paths.socket}; ${api}\n${example}`;
+  const curl = async (line: string): Promise<string> => {
+    const script = `SOCKET=${daemon.paths.socket}; ${api}\n${line}`;
     const { stdout } = await run('bash', ['-euc', script]).catch((error: { stdout: string; message: string }) =>
-      assert.fail(`${example}${error.message}\n${error.stdout}`),
+      assert.fail(`${line}\n${error.message}\n${error.stdout}`),
     );
-    const known = API_EXAMPLES.find((one) => exampleLine(one) === example.trim());
-    if (known === undefined || known.route === 'events' || known.route === 'capture')
-      assert.notEqual(stdout, '', example);
-    else API_ROUTES[known.route].result.parse(stdout === '' ? null : JSON.parse(stdout));
+    return stdout;
+  };
+  for (const line of PLAIN) assert.notEqual(await curl(line), '', line);
+  for (const example of API_EXAMPLES) {
+    const line = exampleLine(example);
+    const stdout = await curl(line);
+    if (STREAMS.includes(example.route)) assert.notEqual(stdout, '', line);
+    else API_ROUTES[example.route].result.parse(stdout === '' ? null : JSON.parse(stdout));
   }
-  assert.equal(examples.length, API_EXAMPLES.length + 2, 'one per route, /metrics and /openapi.json');
+  const tested = new Set([...API_EXAMPLES.map(exampleLine), ...PLAIN]);
+  assert.deepEqual(
+    shown.filter((line) => !tested.has(line)),
+    [],
+    'no line of the page is untested',
+  );
+  assert.equal(new Set(shown).size, new Set(API_EXAMPLES.map(({ route }) => route)).size + PLAIN.length);
 });

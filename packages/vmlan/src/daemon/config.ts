@@ -51,6 +51,8 @@ export interface Config {
   /** Subnets of networks that name none, to be remembered. */
   readonly picked: ReadonlyMap<string, string>;
   readonly defaultNetwork: string | null;
+  /** Whose members may use the daemon, too; null: nobody's. */
+  readonly group: string | null;
 }
 
 export const loadConfig = (context: ConfigContext): Config => parseConfig(readConfigText(context), context);
@@ -97,6 +99,7 @@ export function parseConfig(text: string | null, context: ConfigContext): Config
     unusable,
     picked: picker.picked,
     defaultNetwork: PREFERRED_NETWORKS.find((name) => networks.has(name)) ?? networks.keys().next().value ?? null,
+    group: (document?.value as { readonly group?: string } | undefined)?.group ?? null,
   };
 }
 

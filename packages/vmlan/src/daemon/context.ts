@@ -7,6 +7,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import type { Paths } from '../model/paths.ts';
+import type { AccessToken } from './access-token.ts';
 import type { Config } from './config.ts';
 import type { Configuration } from './configuration.ts';
 import type { EventHub } from './events.ts';
@@ -27,5 +28,8 @@ export interface Context {
   /** The daemon is root. */
   readonly privileged: boolean;
   readonly identify: (text: string) => Uint8Array;
+  /** Where the API is served over TCP, once it is. */
+  readonly listening: { address: string | null };
+  readonly token: AccessToken;
   readonly hostRoutes: () => readonly HostRoute[];
 }

@@ -13,6 +13,7 @@ import { resolvePaths } from '../model/paths.ts';
 import type { Paths } from '../model/paths.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import { Daemon } from './daemon.ts';
+import type { DaemonOptions } from './daemon.ts';
 
 /** A network of everything, one without the host, and one that no driver carries. */
 export const CONFIG: string = `
@@ -33,6 +34,8 @@ export class TestDaemon<D extends Driver = FakeDriver> implements AsyncDisposabl
   readonly driver: D;
   readonly client: Client;
   hostRoutes: readonly HostRoute[] = [];
+  /** For the next start. */
+  options: Pick<DaemonOptions, 'listen' | 'socketGroup'> = {};
   #daemon: Daemon | null = null;
 
   constructor(driver: D, directory: string = mkdtempSync('/tmp/vmlan-daemon-')) {
@@ -60,6 +63,7 @@ export class TestDaemon<D extends Driver = FakeDriver> implements AsyncDisposabl
 
   async start(): Promise<Daemon> {
     this.#daemon = await Daemon.start({
+      ...this.options,
       version: '0.0.0-test',
       paths: this.paths,
       uid: process.getuid!(),

@@ -4,13 +4,18 @@
  * Zone: control.  Ends by signal or by request; networks go on without it unless they are to stop too.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { VmlanError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { clearForgotten } from '../drivers/userspace/network-directory.ts';
+import { listenUrl, parseListenAddress } from '../model/listen-address.ts';
+import type { ListenAddress } from '../model/listen-address.ts';
 import type { Paths } from '../model/paths.ts';
 import type { HostRoute } from '../model/subnet.ts';
+import { AccessToken } from './access-token.ts';
 import { Configuration } from './configuration.ts';
 import type { Context } from './context.ts';
+import { connectionsWithin, openFileLimit } from './descriptor-limit.ts';
 import { prepareDirectories } from './directories.ts';
 import { EventHub } from './events.ts';
 import { makeHandlers } from './handlers.ts';
@@ -18,6 +23,7 @@ import { readHostRoutes } from './host-routes.ts';
 import { loadIdentity } from './identity.ts';
 import { DaemonLock, clearSocketPath } from './lock.ts';
 import { Networks } from './networks.ts';
+import { groupId, openDirectoryTo } from './socket-group.ts';
 import { Store } from './store.ts';
 
 /** Long enough for the networks' processes to be under way before the server's code keeps this thread busy. */
@@ -28,6 +34,10 @@ export interface DaemonOptions {
   readonly paths: Paths;
   readonly uid: number;
   readonly logger: Logger;
+  /** Loopback address and port of a further listener; a token is needed there. */
+  readonly listen?: string | undefined;
+  /** Whose members may use the daemon, too; goes before `group` of networks.yaml. */
+  readonly socketGroup?: string | undefined;
   readonly makeDriver: (paths: Paths) => Driver;
   readonly hostRoutes?: () => readonly HostRoute[];
 }
@@ -60,21 +70,25 @@ export class Daemon {
 
   static async #serve(options: DaemonOptions, lock: DaemonLock): Promise<Daemon> {
     const { paths, logger } = options;
+    const listenAddress = wantedListener(options.listen);
     const context = await makeContext(options);
     const networks = new Networks(context);
     const begun = networks.begin();
     // Code of 100 ms, read while the processes of the networks read theirs.
     await Promise.race([begun.catch(() => undefined), delay(HEAD_START_MS)]);
-    const { buildServer, listenAt } = await import('../api/server.ts');
-    const server = buildServer({
+    const { buildServer } = await import('../api/server.ts');
+    const server = await buildServer({
       ...makeHandlers({
         context,
         networks,
+        cutTcp: () => server.listeners.cutTcp(),
         shutdown: (stopNetworks) => setImmediate(() => void daemon.stop(stopNetworks)),
       }),
       events: context.events,
       logger,
       version: context.version,
+      token: () => context.token.text(),
+      maxConnections: connectionsWithin(openFileLimit()),
     });
     const daemon = new Daemon(async (stopNetworks) => {
       if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));
@@ -87,13 +101,22 @@ export class Daemon {
     try {
       // Before the socket: who can connect finds everything as it is going to be.
       await begun;
-      await listenAt(server, paths.socket);
+      await server.listeners.listenAt(paths.socket, socketGroup(options, context));
+      if (listenAddress !== null) {
+        await context.token.text();
+        context.listening.address = listenUrl(await server.listeners.listenOnLoopback(listenAddress));
+      }
     } catch (error) {
       networks[Symbol.dispose]();
+      await server.close();
       await context.driver.close();
       throw error;
     }
-    logger.info('vmlan serves', { socket: paths.socket, networks: networks.all.length });
+    logger.info('vmlan serves', {
+      socket: paths.socket,
+      address: context.listening.address,
+      networks: networks.all.length,
+    });
     return daemon;
   }
 
@@ -129,5 +152,35 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
     privileged: options.uid === 0,
     identify,
     hostRoutes,
+    listening: { address: null },
+    token: new AccessToken(paths.state, logger),
   };
+}
+
+function wantedListener(text: string | undefined): ListenAddress | null {
+  if (text === undefined) return null;
+  const address = parseListenAddress(text);
+  if (address !== null) return address;
+  throw new VmlanError(
+    'usage',
+    `the API cannot listen at ${JSON.stringify(text)}: it is no loopback address with a port`,
+    {
+      hint: 'write 127.0.0.1:7117; from elsewhere it is reached through ssh -L',
+    },
+  );
+}
+
+/** A group that networks.yaml names, as a file of Lima's does, and that cannot be had, leaves the socket to its owner. */
+function socketGroup({ socketGroup: wanted }: DaemonOptions, { config, paths, logger }: Context): number | null {
+  const group = wanted ?? config.group;
+  if (group === null) return null;
+  try {
+    const gid = groupId(group);
+    openDirectoryTo(gid, paths.socket);
+    return gid;
+  } catch (error) {
+    if (wanted !== undefined) throw error;
+    logger.warn(`the socket stays its owner's alone: ${(error as Error).message}`);
+    return null;
+  }
 }

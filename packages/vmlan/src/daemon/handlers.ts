@@ -5,6 +5,7 @@
  */
 import type { ApiHandlers, CaptureSource, VersionSource } from '../api/handlers.ts';
 import { Captures } from './captures.ts';
+import type { TokenView } from '../model/api.ts';
 import type { Context } from './context.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
@@ -18,6 +19,8 @@ import { leaseViews } from './views.ts';
 export interface HandlerOptions {
   readonly context: Context;
   readonly networks: Networks;
+  /** Ends all connections over TCP. */
+  readonly cutTcp: () => void;
   /** Ends the daemon once the answer is on its way. */
   readonly shutdown: (stopNetworks: boolean) => void;
 }
@@ -28,7 +31,7 @@ export interface Handlers {
   readonly captures: CaptureSource;
 }
 
-export function makeHandlers({ context, networks, shutdown }: HandlerOptions): Handlers {
+export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOptions): Handlers {
   const guests = new Guests(context, networks);
   const forwards = new Forwards(context, networks);
   const records = new Records(context, networks);
@@ -36,6 +39,11 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): H
   const show = new Presenter(context, networks, guests, forwards, records);
   const configs = new NetworkConfigs(context, { networks, guests, forwards, records });
   const captures = new Captures({ driver: context.driver, networks, guest: (name) => show.guest(name) });
+  const tokenView = (token: string): TokenView => ({
+    token,
+    file: context.token.file,
+    address: context.listening.address,
+  });
   const handlers: ApiHandlers = {
     createNetwork: ({ body, query }) => configs.create(body, options(query)),
     updateNetwork: ({ params, body, query }) => configs.patch(params.name, body, options(query)),
@@ -51,6 +59,12 @@ export function makeHandlers({ context, networks, shutdown }: HandlerOptions): H
     shutdown: ({ body }) => {
       shutdown(body.networks ?? true);
       return null;
+    },
+    getToken: async () => tokenView(await context.token.text()),
+    rotateToken: async () => {
+      const token = await context.token.rotate();
+      cutTcp();
+      return tokenView(token);
     },
     listNetworks: () => Promise.all(networks.all.map((network) => show.network(network))),
     getNetwork: ({ params }) => show.network(networks.get(params.name)),

@@ -20,10 +20,16 @@ import { makeLogger } from './log.ts';
 
 /** When what only the start needed is given back: not while `vmlan up` waits. */
 const SETTLED_AFTER_MS = 1000;
-const USAGE = 'usage: main [--foreground] [--config FILE] [--log-level debug|info|warn|error]';
+const USAGE =
+  'usage: main [--foreground] [--config FILE] [--listen HOST:PORT] [--socket-group GROUP] [--log-level debug|info|warn|error]';
 
 async function main(): Promise<number> {
-  const { config, 'log-level': level = process.env['VMLAN_LOG_LEVEL'] ?? 'info' } = parseOptions();
+  const {
+    config,
+    listen,
+    'socket-group': socketGroup,
+    'log-level': level = process.env['VMLAN_LOG_LEVEL'] ?? 'info',
+  } = parseOptions();
   if (process.getuid === undefined) throw new VmlanError('unsupported', 'vmlan needs a system with user ids');
   const uid = process.getuid();
   const environment = config === undefined ? process.env : { ...process.env, VMLAN_CONFIG: config };
@@ -32,6 +38,8 @@ async function main(): Promise<number> {
     paths: resolvePaths(environment, { uid, home: homedir() }),
     uid,
     logger: makeLogger(level),
+    listen: listen ?? (process.env['VMLAN_LISTEN'] || undefined),
+    socketGroup: socketGroup ?? (process.env['VMLAN_SOCKET_GROUP'] || undefined),
     makeDriver: ({ runtime, state }) => {
       const user = uid === 0 ? unprivilegedUser(process.env['VMLAN_USER']) : null;
       const program = fileURLToPath(new URL(`./network-main${extname(import.meta.url)}`, import.meta.url));
@@ -45,11 +53,20 @@ async function main(): Promise<number> {
   return 0;
 }
 
-function parseOptions(): { readonly config?: string; readonly 'log-level'?: string } {
+interface Options {
+  readonly config?: string;
+  readonly listen?: string;
+  readonly 'socket-group'?: string;
+  readonly 'log-level'?: string;
+}
+
+function parseOptions(): Options {
   try {
     const options = {
       foreground: { type: 'boolean' },
       config: { type: 'string' },
+      listen: { type: 'string' },
+      'socket-group': { type: 'string' },
       'log-level': { type: 'string' },
     } as const;
     return parseArgs({ options }).values;

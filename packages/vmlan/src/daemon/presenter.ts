@@ -42,6 +42,7 @@ export class Presenter {
       startedMs: context.startedMs,
       privileged: context.privileged,
       paths: { config: context.config.file === null ? null : config, state, runtime, socket },
+      address: context.listening.address,
       defaultNetwork: context.config.defaultNetwork,
       networks: await Promise.all(this.#networks.all.map((network) => this.network(network))),
       guests: await this.guests(undefined),

@@ -50,6 +50,7 @@ import {
   networkViewSchema,
   recordViewSchema,
   statusViewSchema,
+  tokenViewSchema,
 } from './views.ts';
 import type {
   AttachResult,
@@ -61,6 +62,7 @@ import type {
   NetworkView,
   RecordView,
   StatusView,
+  TokenView,
 } from './views.ts';
 
 /** What has an address of its own, and an entity tag against lost updates. */
@@ -73,6 +75,8 @@ export interface Route<Params, Query, Body, Result> {
   readonly summary: string;
   /** What the path names; for a route of status 201, what is made. Its changes are made one after the other. */
   readonly resource?: ResourceKind;
+  /** Only on the unix socket, which its owner alone can open. */
+  readonly local?: true;
   /** Status of success: 200, 201 for what was created, 204 without a body. */
   readonly status: 200 | 201 | 204;
   readonly params: z.ZodType<Params, Params>;
@@ -86,6 +90,8 @@ export interface ApiRoutes extends NetworkConfigRoutes {
   readonly health: Route<Nothing, Nothing, Nothing, HealthView>;
   readonly status: Route<Nothing, Nothing, Nothing, StatusView>;
   readonly shutdown: Route<Nothing, Nothing, ShutdownInput, null>;
+  readonly getToken: Route<Nothing, Nothing, Nothing, TokenView>;
+  readonly rotateToken: Route<Nothing, Nothing, Nothing, TokenView>;
   readonly listNetworks: Route<Nothing, Nothing, Nothing, readonly NetworkView[]>;
   readonly getNetwork: Route<NamedParams, Nothing, Nothing, NetworkView>;
   readonly startNetwork: Route<NamedParams, Nothing, Nothing, NetworkView>;
@@ -151,6 +157,24 @@ export const API_ROUTES: ApiRoutes = {
     ...none,
     body: shutdownInputSchema,
     ...noResult,
+  },
+  getToken: {
+    method: 'GET',
+    path: '/v1/token',
+    summary: 'The token for requests over TCP; on the unix socket alone',
+    local: true,
+    status: 200,
+    ...none,
+    result: tokenViewSchema,
+  },
+  rotateToken: {
+    method: 'POST',
+    path: '/v1/token/rotate',
+    summary: 'Make another token; the old one is void at once, on the unix socket alone',
+    local: true,
+    status: 200,
+    ...none,
+    result: tokenViewSchema,
   },
   listNetworks: {
     method: 'GET',

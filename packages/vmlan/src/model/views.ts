@@ -319,6 +319,21 @@ export const healthViewSchema: z.ZodType<HealthView> = z.object({
   pid: z.int(),
 });
 
+/** What requests over TCP carry as `Authorization: Bearer TOKEN`. */
+export interface TokenView {
+  readonly token: string;
+  /** Where the daemon keeps it. */
+  readonly file: string;
+  /** Where the API is served over TCP; null: it is not. */
+  readonly address: string | null;
+}
+
+export const tokenViewSchema: z.ZodType<TokenView> = z.object({
+  token: z.string(),
+  file: z.string(),
+  address: z.string().nullable(),
+});
+
 export interface StatusView {
   readonly version: string;
   readonly pid: number;
@@ -331,6 +346,8 @@ export interface StatusView {
     readonly runtime: string;
     readonly socket: string;
   };
+  /** Where the API is served over TCP, e.g. `http://127.0.0.1:7117`; null: it is not. */
+  readonly address: string | null;
   /** Where a guest goes that names no network. */
   readonly defaultNetwork: string | null;
   readonly networks: readonly NetworkView[];
@@ -344,6 +361,7 @@ export const statusViewSchema: z.ZodType<StatusView> = z.object({
   startedMs: z.number(),
   privileged: z.boolean(),
   paths: z.object({ config: z.string().nullable(), state: z.string(), runtime: z.string(), socket: z.string() }),
+  address: z.string().nullable(),
   defaultNetwork: z.string().nullable(),
   networks: z.array(networkViewSchema),
   guests: z.array(guestViewSchema),

@@ -37,6 +37,7 @@ export function statusText(status: StatusView, coloured: boolean, nowMs: number)
     ['config', paths.config ?? 'none: the default networks apply'],
     ['state', paths.state],
     ['socket', paths.socket],
+    ...(status.address === null ? [] : [['address', status.address] as const]),
     ['default network', status.defaultNetwork],
     ['guests', `${connected} of ${status.guests.length} connected`],
   ]);

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { describeEndpoint } from '../../client/endpoint.ts';
 import { VmlanError } from '../../client/errors.ts';
 import type { StatusView } from '../../model/api.ts';
+import { parseListenAddress } from '../../model/listen-address.ts';
 import { resolvePaths } from '../../model/paths.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
@@ -29,27 +30,36 @@ const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space
 interface UpOptions {
   readonly foreground?: boolean;
   readonly config?: string;
+  readonly listen?: string;
+  readonly socketGroup?: string;
 }
 
 export const define: DefineCommand = (command, context) => {
   command
     .option('--foreground', 'stay, and write the log to the terminal; for service managers')
     .option('--config <file>', 'use this networks.yaml (also VMLAN_CONFIG)')
-    .action(async ({ foreground = false, config }: UpOptions) => {
+    .option(
+      '--listen <address>',
+      'serve the API over loopback TCP, too, e.g. at 127.0.0.1:7117; asks for `vmlan token`',
+    )
+    .option('--socket-group <group>', 'members of this group may use the daemon, too')
+    .action(async ({ foreground = false, ...options }: UpOptions) => {
+      checkListen(options.listen);
       const running = await statusIfRunning(context);
-      if (running !== null) return showRunning(context, running, 'runs already');
-      const env = daemonEnvironment(context, config);
+      if (running !== null) return showRunning(context, running, 'runs already', options);
+      const env = daemonEnvironment(context, options);
       if (foreground) {
         context.exitCode = await runProgram(daemonCommand(), env);
         return;
       }
       context.output.progress('starting the daemon …');
       const status = await startDetached(context, env);
-      await showRunning(context, status, 'is up');
+      await showRunning(context, status, 'is up', options);
     });
   addExamples(command, [
     ['start vmlan', 'vmlan up'],
     ['with networks of your own', 'vmlan up --config networks.yaml'],
+    ['for a program that speaks TCP', 'vmlan up --listen 127.0.0.1:7117'],
     ['under systemd or in a container', 'vmlan up --foreground'],
   ]);
 };
@@ -63,7 +73,14 @@ async function statusIfRunning(context: Context): Promise<StatusView | null> {
   }
 }
 
-async function showRunning(context: Context, status: StatusView, how: string): Promise<void> {
+function checkListen(listen: string | undefined): void {
+  if (listen === undefined || parseListenAddress(listen) !== null) return;
+  throw new VmlanError('usage', `--listen ${listen}: the API is served at loopback addresses alone`, {
+    hint: 'write 127.0.0.1:7117; from elsewhere it is reached through ssh -L',
+  });
+}
+
+async function showRunning(context: Context, status: StatusView, how: string, options: UpOptions): Promise<void> {
   const networks = status.networks.filter(({ state }) => state !== 'stopped');
   const heading = `vmlan ${status.version} ${how}, pid ${status.pid}`;
   await context.output.show(status, {
@@ -71,6 +88,9 @@ async function showRunning(context: Context, status: StatusView, how: string): P
     ids: () => networks.map(({ name }) => name),
   });
   for (const warning of status.warnings) context.output.warn(warning);
+  if (how === 'runs already' && (options.listen ?? options.socketGroup) !== undefined) {
+    context.output.warn('--listen and --socket-group hold from the next start: vmlan down --keep-networks, then up');
+  }
 }
 
 function daemonCommand(): string[] {
@@ -79,7 +99,7 @@ function daemonCommand(): string[] {
 }
 
 /** Flags win over the environment by becoming part of it. */
-function daemonEnvironment(context: Context, config: string | undefined): NodeJS.ProcessEnv {
+function daemonEnvironment(context: Context, { config, listen, socketGroup }: UpOptions): NodeJS.ProcessEnv {
   const { endpoint } = context.client;
   if (endpoint.kind !== 'unix') {
     throw new VmlanError('usage', `a daemon cannot be started at ${describeEndpoint(endpoint)}`, {
@@ -90,6 +110,8 @@ function daemonEnvironment(context: Context, config: string | undefined): NodeJS
     ...context.io.env,
     VMLAN_HOST: `unix://${endpoint.path}`,
     ...(config === undefined ? {} : { VMLAN_CONFIG: resolve(config) }),
+    ...(listen === undefined ? {} : { VMLAN_LISTEN: listen }),
+    ...(socketGroup === undefined ? {} : { VMLAN_SOCKET_GROUP: socketGroup }),
   };
 }
 
