@@ -157,7 +157,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       reorderPercent: 'These frames are overtaken by up to three others.',
       corruptPercent: 'One bit of these frames is turned over.',
       rateBps: 'Bits in a second.',
-      limitBytes: 'Bytes that may wait for the rate; default: what leaves in 100 ms, at least 32 KiB.',
+      limitBytes: 'Bytes that may wait for the rate; default: what leaves in 100 ms, at least 16 KiB.',
       partition: 'Nothing passes.',
       seed: 'The same seed and the same frames: the same faults.',
     },

@@ -249,6 +249,70 @@ describe('status and version', () => {
   });
 });
 
+describe('shapes', () => {
+  const cut = { partition: true };
+  const both = { fromGuest: { delayMs: 5 }, toGuest: { delayMs: 5 } };
+  beforeEach(() => {
+    daemon.shapes = [
+      { id: 's1', network: 'lab', guest: 'web', peer: null, ...both },
+      { id: 's2', network: 'lab', guest: 'db', peer: 'web', fromGuest: cut, toGuest: { lossPercent: 1 } },
+      { id: 's3', network: 'dev', guest: 'far', peer: 'gateway', fromGuest: null, toGuest: cut },
+    ];
+  });
+
+  test('are listed, one row for each way that differs', async () => {
+    assert.match(
+      await ok('shape list'),
+      /^s1 +web +<-> +all .*\ns2 +db +-> +web .*partition\ns2 +db +<- +web .*loss 1%\ns3 /m,
+    );
+    assert.equal(await ok('shape list web -q'), 's1\ns2\n');
+    assert.equal(await ok('shape ls --network dev -q'), 's3\n');
+  });
+
+  test('are part of what a guest is shown as, from its side', async () => {
+    assert.match(await ok('show web'), /^shape +<-> all: delay 5ms; <- db: partition; -> db: loss 1%$/m);
+    assert.equal(await ok('show web shape'), '<-> all: delay 5ms; <- db: partition; -> db: loss 1%\n');
+  });
+
+  for (const { line, ids } of [
+    { line: 'shape clear web', ids: ['s1', 's2'] },
+    { line: 'shape clear web db', ids: ['s1', 's2'] },
+    { line: 'shape clear s3', ids: ['s3'] },
+    { line: 'shape clear web --peer db', ids: ['s2'] },
+    { line: 'shape clear --all', ids: ['s1', 's2', 's3'] },
+    { line: 'shape clear --all --network dev', ids: ['s3'] },
+  ]) {
+    test(line, async () => {
+      await ok(line);
+      assert.deepEqual(
+        daemon.changes,
+        ids.map((id) => `deleteShape {"id":"${id}"} {}`),
+      );
+    });
+  }
+
+  for (const [line, text] of [
+    ['shape web', /nothing to shape "web" by\nhint: e\.g\. vmlan shape web/],
+    ['shape web --delay 50', /a time with its unit/],
+    ['shape web --rate 10mbps', /bits in a second/],
+    ['shape web --loss 1', /a share, such as 1%/],
+    ['shape web --rate 1mbit --limit x', /a size/],
+    ['shape web --delay 1ms --seed x', /a number/],
+    ['shape clear', /which shapes/],
+    ['shape clear web --all', /not both/],
+  ] as const) {
+    test(`${line} is refused`, async () => {
+      const { code, stderr } = await ask(line);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, text);
+    });
+  }
+
+  test('nothing to clear is not found', async () => {
+    assert.equal((await ask('shape clear other')).code, 3);
+  });
+});
+
 describe('changes', () => {
   const table: { line: string; stdout: RegExp; changes: string[] }[] = [
     {
@@ -277,6 +341,23 @@ describe('changes', () => {
       line: 'dns add mail.lab.internal mx 10 a.lab.internal --ttl 60',
       stdout: /^r9 +mail\.lab\.internal +60 +MX +10 a\.lab\.internal /m,
       changes: ['createRecord {} {"name":"mail.lab.internal","type":"MX","value":"10 a.lab.internal","ttl":60}'],
+    },
+    {
+      line: 'shape web --delay 50ms --jitter 10ms --loss 1% --rate 10mbit --limit 64kb',
+      stdout: /^s9 +web +<-> +all +lab +delay 50ms jitter 10ms, loss 1%, rate 10mbit limit 64kb$/m,
+      changes: [
+        'setShape {} {"guest":"web","direction":"both","delayMs":50,"jitterMs":10,"lossPercent":1,"rateBps":10000000,"limitBytes":65536}',
+      ],
+    },
+    {
+      line: 'shape set list --peer db --from --partition -q',
+      stdout: /^s9\n$/,
+      changes: ['setShape {} {"guest":"list","peer":"db","direction":"from","partition":true}'],
+    },
+    {
+      line: 'shape --to web --loss 0.5% --loss-burst 3 --seed 7',
+      stdout: /^s9 +web +<- +all +lab +loss 0\.5% in bursts of 3, seed 7$/m,
+      changes: ['setShape {} {"guest":"web","direction":"to","lossPercent":0.5,"lossBurst":3,"seed":7}'],
     },
     { line: 'detach web', stdout: /^guest "web" detached\n$/, changes: ['detachGuest {"name":"web"} {}'] },
     {

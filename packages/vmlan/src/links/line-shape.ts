@@ -31,7 +31,7 @@ export interface LineShape {
   readonly seed?: number | undefined;
 }
 
-const MIN_LIMIT_BYTES = 32 * 1024; // some twenty frames of 1 500 bytes
+const MIN_LIMIT_BYTES = 16 * 1024; // some ten frames of 1 500 bytes
 const LIMIT_SECONDS = 0.1;
 const UINT32 = 2 ** 32;
 const DRAWS = 12; // of even numbers: their sum has the deviation 1
@@ -41,7 +41,7 @@ const PARETO_DEVIATION = Math.sqrt(PARETO_SHAPE / ((PARETO_SHAPE - 1) ** 2 * (PA
 /** In deviations; netem's tables end there. */
 const MAX_STRAY = 4;
 
-/** What a queue for this rate holds unless told: what leaves in 100 ms, and never less than some twenty frames. */
+/** What a queue for this rate holds unless told: what leaves in 100 ms, and never less than some ten frames. */
 export const defaultLimitBytes = (rateBps: number): number =>
   Math.max(Math.ceil((rateBps / 8) * LIMIT_SECONDS), MIN_LIMIT_BYTES);
 

@@ -23,6 +23,8 @@ const REORDER_HOLD_MS = 5;
 const RESERVED_CELLS = 64;
 /** What a waiting frame carries at least when TCP fills it, bytes: turns free cells into room. */
 const PLANNED_FRAME_LEN = 1024;
+/** Of the room before a rate; the rest is headers, which TCP does not count. */
+const PLANNED_SHARE = 0.9;
 const DROP_PARTITION = counter('drop_shape_partition');
 const DROP_LOSS = counter('drop_shape_loss');
 const DROP_RATE = counter('drop_shape_rate_queue_full');
@@ -136,9 +138,8 @@ export class ShapeLine implements FrameSink, QueuedLine {
     if (this.isIdle || this.#shape?.partition === true) return Infinity;
     const { queue } = this.#parts;
     const free = Math.max(queue.freeFor(this) - RESERVED_CELLS, 0) * PLANNED_FRAME_LEN;
-    return this.#bytesPerMs === Infinity
-      ? free
-      : Math.min(free, Math.max(this.#limitBytes - this.#backlog(queue.now()), 0));
+    if (this.#bytesPerMs === Infinity) return free;
+    return Math.min(free, Math.max(this.#limitBytes - this.#backlog(queue.now()), 0) * PLANNED_SHARE);
   }
 
   // ---- FrameSink: plain frames, one after the other

@@ -36,7 +36,7 @@ export interface ShapeSettings {
   readonly corruptPercent?: number | undefined;
   /** Bits in a second. */
   readonly rateBps?: number | undefined;
-  /** Bytes that may wait for the rate; default: what leaves in 100 ms, at least 32 KiB. */
+  /** Bytes that may wait for the rate; default: what leaves in 100 ms, at least 16 KiB. */
   readonly limitBytes?: number | undefined;
   /** Nothing passes. */
   readonly partition?: boolean | undefined;

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Driver, DriverEvent, WantedNetwork } from '../../src/drivers/driver.ts';
 import { describeStep } from '../../src/drivers/plan.ts';
-import type { ForwardSpec, NicConfig } from '../../src/engine/control-messages.ts';
+import type { ForwardSpec, NicConfig, ShapeSpec } from '../../src/engine/control-messages.ts';
 import { resolveNetwork } from '../../src/model/resolve.ts';
 import type { NetworkInput } from '../../src/model/schema.ts';
 
@@ -134,6 +134,38 @@ export function driverSuite(name: string, setUp: () => Promise<DriverUnderTest>)
         'change NIC web/0 (link down)',
         'serve 0 DNS records',
         'open forward fwd-1: tcp 127.0.0.1:38472 to web:80',
+      ]);
+      assert.deepEqual(await make(driver, changed), []);
+    });
+
+    test('shapes NICs and pairs, changes a shape in place, and takes back what fails', async () => {
+      await using under = await setUp();
+      const { driver } = under;
+      const nics = [nic('web'), nic('db', { mac: '52:54:00:00:00:02' })];
+      const shape = (more: Partial<ShapeSpec> = {}): ShapeSpec => ({
+        id: 'shp-1',
+        nic: 'web/0',
+        peer: null,
+        fromGuest: { delayMs: 50, lossPercent: 1 },
+        toGuest: null,
+        ...more,
+      });
+      const pair = shape({ id: 'shp-2', peer: 'db/0', fromGuest: { partition: true }, toGuest: { rateBps: 1e6 } });
+      await make(driver, wantedNetwork('lab', { nics }));
+      const wanted = wantedNetwork('lab', { nics, shapes: [shape(), pair] });
+      assert.deepEqual(await make(driver, wanted), [
+        'shape web/0: from web/0 delay 50ms, loss 1%',
+        'shape web/0 and db/0: from web/0 partition; to web/0 rate 1mbit',
+      ]);
+      assert.deepEqual((await driver.observe('lab')).applied?.shapes, wanted.shapes);
+      const changed = wantedNetwork('lab', { nics, shapes: [shape({ toGuest: { delayMs: 5 } })] });
+      await using _other = await under.occupy(38_473);
+      const failing = { ...changed, forwards: [forward('b', 38_473)] };
+      await assert.rejects(make(driver, failing), { code: 'address-in-use' });
+      assert.deepEqual(await make(driver, wanted), []);
+      assert.deepEqual(await make(driver, changed), [
+        'end the shape of web/0 and db/0',
+        'shape web/0: from web/0 delay 50ms, loss 1%; to web/0 delay 5ms',
       ]);
       assert.deepEqual(await make(driver, changed), []);
     });
