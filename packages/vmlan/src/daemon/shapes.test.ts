@@ -123,11 +123,11 @@ describe('shapes', () => {
   test('a guest that nobody registered is shaped by its NIC', async () => {
     await using daemon = await withGuests();
     const { driver } = daemon;
-    const { snapshot } = driver;
+    const real = driver.snapshot.bind(driver);
     const stranger = { ...(await driver.snapshot('lab')).guests[0]!, guest: 'stranger', nic: 'mac:52:54:00:00:00:99' };
     driver.snapshot = async (network) => {
-      const real = await snapshot.call(driver, network);
-      return network === 'lab' ? { ...real, guests: [...real.guests, stranger] } : real;
+      const live = await real(network);
+      return network === 'lab' ? { ...live, guests: [...live.guests, stranger] } : live;
     };
     await set(daemon, { guest: 'stranger', peer: 'web', lossPercent: 50 });
     assert.partialDeepStrictEqual(await applied(daemon), [{ nic: 'mac:52:54:00:00:00:99', peer: 'web/0' }]);

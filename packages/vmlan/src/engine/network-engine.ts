@@ -496,7 +496,7 @@ export class NetworkEngine {
   }
 
   #newShapes(): Shapes {
-    return new Shapes(this.#sys, this.counters, this.#random, {
+    return new Shapes(this.#sys, this.config.mtu, this.counters, this.#random, {
       fromGuest: (port, off, len) => this.guests.hostOf(port)?.segment.onFrame(port, off, len, this.loop.now),
       toGateway: (port, off, len) => this.guests.hostOf(port)?.segment.gateway?.onFrame(port, off, len, this.loop.now),
       toPort: (port, off, len) => this.guests.hostOf(port)?.segment.deliver(port, off, len),

@@ -269,6 +269,28 @@ describe('conversations', () => {
 
   const shapeSlow = (bench: EngineBench): void => shape(bench, 'web/0', null, { rateBps: 8e6 });
 
+  test('a slow line is filled, and not with what was sent again', () => {
+    const lab = new TcpBench();
+    lab.bench.kernel.host(HOST).listenTcp(80, source(125_000));
+    lab.station();
+    shape(lab.bench, 'web/0', null, null, { rateBps: 200e3 });
+    const down = lab.connect(HOST, 80);
+    down.end();
+    const ms = lab.run(() => down.ended);
+    assert.ok(ms >= 5000 && ms < 6200, `${ms} ms`);
+  });
+
+  test('at MTU 65520, too: a queue holds three frames', () => {
+    const lab = new TcpBench({ config: { mtu: 65_520 } });
+    lab.bench.kernel.host(HOST).listenTcp(80, source(1_000_000));
+    lab.station();
+    shape(lab.bench, 'web/0', null, null, { rateBps: 8e6 });
+    const down = lab.connect(HOST, 80, { mss: 65_480 });
+    down.end();
+    const ms = lab.run(() => down.ended);
+    assert.ok(ms >= 1000 && ms < 1250, `${ms} ms`);
+  });
+
   for (const rateBps of [1e6, 20e6, 300e6]) {
     test(`a transfer at ${rateBps / 1e6} Mbit/s is as fast as that, and loses nothing on its way to the guest`, () => {
       const lab = new TcpBench();

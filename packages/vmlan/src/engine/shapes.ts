@@ -20,6 +20,7 @@ export interface ShapeWays {
 
 export class Shapes {
   readonly #sys: Sys;
+  readonly #mtu: number;
   readonly #counters: Counters;
   readonly #random: () => number;
   readonly #ways: ShapeWays;
@@ -30,8 +31,9 @@ export class Shapes {
   readonly #draining = new Set<Port>();
   #memory: { readonly queue: ShapeQueue; readonly scratch: ShapeScratch } | null = null;
 
-  constructor(sys: Sys, counters: Counters, random: () => number, ways: ShapeWays) {
+  constructor(sys: Sys, mtu: number, counters: Counters, random: () => number, ways: ShapeWays) {
     this.#sys = sys;
+    this.#mtu = mtu;
     this.#counters = counters;
     this.#random = random;
     this.#ways = ways;
@@ -107,7 +109,7 @@ export class Shapes {
     const known = this.#shapers.get(port);
     if (known !== undefined) return known;
     const { queue, scratch } = this.#takeMemory();
-    const parts = { arena: this.#sys.arena, queue, counters: this.#counters, random: this.#random };
+    const parts = { arena: this.#sys.arena, queue, counters: this.#counters, mtu: this.#mtu, random: this.#random };
     const ways = this.#ways;
     const shaped = {
       fromGuest: (off: number, len: number): void => ways.fromGuest(port, off, len),

@@ -32,7 +32,10 @@ export interface LineShape {
 }
 
 const MIN_LIMIT_BYTES = 16 * 1024; // some ten frames of 1 500 bytes
-const LIMIT_SECONDS = 0.1;
+/** Frames of the MTU that any queue holds: with room for less than two of them TCP waits. */
+const MIN_FRAMES = 3;
+const FRAME_OVERHEAD = 18; // Ethernet header and a VLAN tag
+const PLANNED_SECONDS = 0.1;
 const UINT32 = 2 ** 32;
 const DRAWS = 12; // of even numbers: their sum has the deviation 1
 const PARETO_SHAPE = 3;
@@ -41,9 +44,22 @@ const PARETO_DEVIATION = Math.sqrt(PARETO_SHAPE / ((PARETO_SHAPE - 1) ** 2 * (PA
 /** In deviations; netem's tables end there. */
 const MAX_STRAY = 4;
 
-/** What a queue for this rate holds unless told: what leaves in 100 ms, and never less than some ten frames. */
-export const defaultLimitBytes = (rateBps: number): number =>
-  Math.max(Math.ceil((rateBps / 8) * LIMIT_SECONDS), MIN_LIMIT_BYTES);
+/** What a queue before a rate holds: as told, else what leaves in 100 ms and never less than some ten frames. */
+export function limitBytes({ rateBps = 0, limitBytes: limit }: LineShape, mtu: number): number {
+  return Math.max(limit ?? Math.max(Math.ceil((rateBps / 8) * PLANNED_SECONDS), MIN_LIMIT_BYTES), leastBytes(mtu));
+}
+
+/**
+ * What TCP may fill of it: at low rates less, unless a limit was asked for. A full queue would delay acknowledgements
+ * beyond the time-out that a sender starts with, and be filled with what was sent again.
+ */
+export function plannedBytes(shape: LineShape, mtu: number): number {
+  const limit = limitBytes(shape, mtu);
+  if (shape.limitBytes !== undefined) return limit;
+  return Math.min(limit, Math.max(((shape.rateBps ?? 0) / 8) * PLANNED_SECONDS, leastBytes(mtu)));
+}
+
+const leastBytes = (mtu: number): number => MIN_FRAMES * (mtu + FRAME_OVERHEAD);
 
 export class Chance {
   #state: number;

@@ -12,7 +12,7 @@
 import type { Arena } from '../core/arena.ts';
 import { type Counters, counter } from '../core/counters.ts';
 import * as vnetHdr from '../wire/vnet-hdr.ts';
-import { Chance, defaultLimitBytes, type LineShape } from './line-shape.ts';
+import { Chance, type LineShape, limitBytes, plannedBytes } from './line-shape.ts';
 import { MAX_FRAME_LEN } from './link.ts';
 import { type FrameSink, sendPlain } from './offload.ts';
 import { NONE, type QueuedLine, type ShapeQueue } from './shape-queue.ts';
@@ -55,6 +55,8 @@ export interface LineParts {
   readonly arena: Arena;
   readonly queue: ShapeQueue;
   readonly counters: Counters;
+  /** Of IP, bytes. */
+  readonly mtu: number;
   /** Seeds for those who name none. */
   readonly random: () => number;
 }
@@ -77,6 +79,7 @@ export class ShapeLine implements FrameSink, QueuedLine {
   #chance: Chance = new Chance(0);
   #bytesPerMs = Infinity;
   #limitBytes = 0;
+  #plannedBytes = 0;
   /** When the last bit of what the rate let through so far has left. */
   #busyUntil = 0;
   /** Nothing that comes leaves before this: it was promised to frames that came before the shape changed. */
@@ -103,11 +106,12 @@ export class ShapeLine implements FrameSink, QueuedLine {
   }
 
   set(shape: LineShape | null): void {
-    const { queue, counters, random } = this.#parts;
+    const { queue, counters, random, mtu } = this.#parts;
     const rateBps = shape?.rateBps;
     this.#shape = shape === null ? null : { ...NOTHING, ...withoutAbsent(shape), seed: 0 };
     this.#bytesPerMs = rateBps === undefined ? Infinity : rateBps / 8000;
-    this.#limitBytes = rateBps === undefined ? 0 : (shape?.limitBytes ?? defaultLimitBytes(rateBps));
+    this.#limitBytes = limitBytes(shape ?? {}, mtu);
+    this.#plannedBytes = plannedBytes(shape ?? {}, mtu);
     this.#chance = new Chance(shape?.seed ?? random());
     this.#busyUntil = 0;
     this.#floorMs = 0;
@@ -139,7 +143,7 @@ export class ShapeLine implements FrameSink, QueuedLine {
     const { queue } = this.#parts;
     const free = Math.max(queue.freeFor(this) - RESERVED_CELLS, 0) * PLANNED_FRAME_LEN;
     if (this.#bytesPerMs === Infinity) return free;
-    return Math.min(free, Math.max(this.#limitBytes - this.#backlog(queue.now()), 0) * PLANNED_SHARE);
+    return Math.min(free, Math.max(this.#plannedBytes - this.#backlog(queue.now()), 0) * PLANNED_SHARE);
   }
 
   // ---- FrameSink: plain frames, one after the other

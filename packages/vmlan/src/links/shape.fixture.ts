@@ -66,7 +66,7 @@ export class BenchLine {
   constructor(bench: ShapeBench, shape: LineShape | null) {
     this.#bench = bench;
     const { arena, counters, queue } = bench;
-    this.line = new ShapeLine({ arena, counters, queue, random: () => 1 }, bench.scratch, {
+    this.line = new ShapeLine({ arena, counters, queue, mtu: 1500, random: () => 1 }, bench.scratch, {
       deliver: (off, len) => this.#onFrame(off, len),
       room: () => this.room,
     });
