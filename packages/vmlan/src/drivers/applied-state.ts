@@ -15,6 +15,10 @@ export function afterStep(state: AppliedState, step: Step): AppliedState {
       return { ...state, links: [...state.links, step.link] };
     case 'remove-link':
       return { ...state, links: state.links.filter((link) => link.id !== step.link.id) };
+    case 'set-reservations':
+      return { ...state, reservations: step.reservations };
+    case 'set-closed':
+      return { ...state, closed: step.closed };
     case 'set-records':
       return { ...state, records: step.records };
     case 'add-forward':

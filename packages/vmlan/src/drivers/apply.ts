@@ -67,6 +67,10 @@ function inverseOf(step: Step): Step | null {
       return { action: 'remove-link', link: step.link };
     case 'remove-link':
       return { action: 'add-link', link: step.link };
+    case 'set-reservations':
+      return { action: 'set-reservations', reservations: step.before, before: step.reservations };
+    case 'set-closed':
+      return { action: 'set-closed', closed: step.before, before: step.closed };
     case 'set-records':
       return { action: 'set-records', records: step.before, before: step.records };
     case 'add-forward':

@@ -77,6 +77,8 @@ export interface WantedNetwork {
 /** What a running network holds. `settings` identifies all that cannot be changed while it runs. */
 export interface AppliedState {
   readonly settings: string;
+  readonly closed: readonly string[];
+  readonly reservations: readonly Reservation[];
   readonly nics: readonly NicConfig[];
   readonly links: readonly WantedLink[];
   readonly records: readonly DnsRecord[];
@@ -104,6 +106,12 @@ export type Step =
   | { readonly action: 'remove-nic'; readonly nic: NicConfig }
   | { readonly action: 'add-link'; readonly link: WantedLink }
   | { readonly action: 'remove-link'; readonly link: WantedLink }
+  | {
+      readonly action: 'set-reservations';
+      readonly reservations: readonly Reservation[];
+      readonly before: readonly Reservation[];
+    }
+  | { readonly action: 'set-closed'; readonly closed: readonly string[]; readonly before: readonly string[] }
   | { readonly action: 'set-records'; readonly records: readonly DnsRecord[]; readonly before: readonly DnsRecord[] }
   | { readonly action: 'add-forward'; readonly forward: ForwardSpec }
   | { readonly action: 'remove-forward'; readonly forward: ForwardSpec }

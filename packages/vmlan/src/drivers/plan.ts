@@ -23,6 +23,8 @@ const isThere = ({ applied, trouble }: Observed): boolean => applied !== null ||
 
 /** What a network holds that has just been started. */
 export const NOTHING: Omit<AppliedState, 'settings'> = {
+  closed: [],
+  reservations: [],
   nics: [],
   links: [],
   records: [],
@@ -32,7 +34,8 @@ export const NOTHING: Omit<AppliedState, 'settings'> = {
 
 const stepsFromNothing = (wanted: WantedNetwork): readonly Step[] => [
   { action: 'start', wanted },
-  ...difference(wanted, NOTHING),
+  // It is started with what it keeps and closes.
+  ...difference(wanted, { ...NOTHING, closed: wanted.closed, reservations: wanted.reservations }),
 ];
 
 function difference(wanted: WantedNetwork, applied: Omit<AppliedState, 'settings'>): readonly Step[] {
@@ -43,6 +46,12 @@ function difference(wanted: WantedNetwork, applied: Omit<AppliedState, 'settings
   const kept = new Set(wanted.nics.map((nic) => nic.key));
   const shaped = new Set(wanted.shapes.map((shape) => shape.id));
   const steps: Step[] = [];
+  if (!isSame(wanted.closed, applied.closed)) {
+    steps.push({ action: 'set-closed', closed: wanted.closed, before: applied.closed });
+  }
+  if (!isSame(wanted.reservations, applied.reservations)) {
+    steps.push({ action: 'set-reservations', reservations: wanted.reservations, before: applied.reservations });
+  }
   for (const forward of forwards.gone) steps.push({ action: 'remove-forward', forward });
   for (const link of links.gone) steps.push({ action: 'remove-link', link });
   for (const nic of nics.gone) if (!kept.has(nic.key)) steps.push({ action: 'remove-nic', nic });
@@ -90,12 +99,13 @@ function canonical(value: unknown): string {
 
 /** What of a network its datapath is started with; the rest is changed while it runs. */
 export function settingsOf(wanted: WantedNetwork): string {
-  const { forwards: _forwards, listen: _listen, autostart: _autostart, dns, reservations, ...fixed } = wanted.network;
+  const { forwards: _forwards, listen: _listen, autostart: _autostart, reservations: _kept, ...rest } = wanted.network;
+  const { dns, ...fixed } = rest;
   const { records: _records, ...fixedDns } = dns;
-  return canonical({ ...fixed, dns: fixedDns, reservations } satisfies Fixed);
+  return canonical({ ...fixed, dns: fixedDns } satisfies Fixed);
 }
 
-type Fixed = Omit<Network, 'forwards' | 'listen' | 'autostart' | 'dns'> & {
+type Fixed = Omit<Network, 'forwards' | 'listen' | 'autostart' | 'reservations' | 'dns'> & {
   readonly dns: Omit<Network['dns'], 'records'>;
 };
 
@@ -114,6 +124,10 @@ export function describeStep(step: Step): string {
       return `open link ${step.link.id}: ${describeLink(step.link)}`;
     case 'remove-link':
       return `close link ${step.link.id}: ${describeLink(step.link)}`;
+    case 'set-reservations':
+      return `keep ${step.reservations.length} addresses for guests`;
+    case 'set-closed':
+      return `close ${step.closed.length} subnets to guests`;
     case 'set-records':
       return `serve ${step.records.length} DNS records`;
     case 'add-forward':

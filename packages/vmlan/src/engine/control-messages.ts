@@ -185,6 +185,10 @@ export type ToEngine =
     }
   /** Result: CaptureTotals. */
   | { readonly type: 'stop-capture'; readonly id: number; readonly captureId: number }
+  /** What `EngineConfig.reservations` said, anew. */
+  | { readonly type: 'set-reservations'; readonly id: number; readonly reservations: readonly Reservation[] }
+  /** What `EngineConfig.closed` said, anew; flows that are open go on. */
+  | { readonly type: 'set-closed'; readonly id: number; readonly closed: readonly string[] }
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }
   /** Result: EngineSnapshot. */

@@ -4,11 +4,11 @@
  * Zone: control.  DHCPv6 numbers hosts as IPv4 does: the guest at .10 of the subnet has ::10 … of the prefix, in
  * hexadecimal as the pool counts.
  */
-import type { Dhcp6Config } from '../services/dhcpv6.ts';
-import type { DhcpConfig } from '../services/dhcp.ts';
+import type { Dhcp6Config, Dhcp6Reservation } from '../services/dhcpv6.ts';
+import type { DhcpConfig, DhcpReservation } from '../services/dhcp.ts';
 import * as address from '../wire/address.ts';
 import { ipv4, ipv6, mac } from './config.ts';
-import type { EngineConfig } from './control-messages.ts';
+import type { EngineConfig, Reservation } from './control-messages.ts';
 
 /** Pool of a network without IPv4: host numbers 0x100 to 0xffff. */
 const FIRST_HOST = 0x100;
@@ -31,11 +31,7 @@ export function dhcp4Config(config: EngineConfig): DhcpConfig {
     poolStart: ipv4(own.poolStart),
     poolEnd: ipv4(own.poolEnd),
     excluded: [...own.excluded, own.gateway, own.dns].map(ipv4),
-    reservations: config.reservations.map((r) => ({
-      ip: ipv4(r.ip),
-      ...(r.guest === undefined ? {} : { guest: r.guest }),
-      ...(r.mac === undefined ? {} : { mac: mac(r.mac) }),
-    })),
+    reservations: reservations4(config.reservations),
     ...(own.fixedGuest === null ? {} : { fixedAddress: ipv4(own.fixedGuest) }),
   };
 }
@@ -53,17 +49,21 @@ export function dhcp6Config(config: EngineConfig): Dhcp6Config {
     poolFirst: four === null ? FIRST_HOST : hostOf(four.poolStart),
     poolLast: four === null ? LAST_HOST : hostOf(four.poolEnd),
     excluded: four === null ? [1] : [...four.excluded, four.gateway, four.dns].map(hostOf),
-    reservations:
-      four === null
-        ? []
-        : config.reservations.map((r) => ({
-            host: hostOf(r.ip),
-            ...(r.guest === undefined ? {} : { guest: r.guest }),
-            ...(r.mac === undefined ? {} : { mac: mac(r.mac) }),
-          })),
+    reservations: four === null ? [] : reservations6(four.subnet, config.reservations),
     ...(four === null || four.fixedGuest === null ? {} : { fixedHost: hostOf(four.fixedGuest) }),
   };
 }
+
+const ownerOf = ({ guest, mac: address }: Reservation): Pick<DhcpReservation, 'guest' | 'mac'> => ({
+  ...(guest === undefined ? {} : { guest }),
+  ...(address === undefined ? {} : { mac: mac(address) }),
+});
+
+export const reservations4 = (all: readonly Reservation[]): readonly DhcpReservation[] =>
+  all.map((reservation) => ({ ip: ipv4(reservation.ip), ...ownerOf(reservation) }));
+
+export const reservations6 = (subnet: string, all: readonly Reservation[]): readonly Dhcp6Reservation[] =>
+  all.map((reservation) => ({ host: hostNumber(subnet, reservation.ip), ...ownerOf(reservation) }));
 
 /** Where an address lies in its subnet. */
 export const hostNumber = (subnet: string, ip: string): number =>

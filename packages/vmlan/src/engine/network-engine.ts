@@ -27,16 +27,17 @@ import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks, udpGsoWorks } from 
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
 import { Captures } from './captures.ts';
-import { formatWords, ipv4, mac, words } from './config.ts';
+import { cidr, formatWords, ipv4, mac, words } from './config.ts';
 import type {
   AllocatedAddress,
   EngineCapabilities,
   EngineConfig,
   EngineSnapshot,
   FromEngine,
+  Reservation,
   ToEngine,
 } from './control-messages.ts';
-import { dhcp4Config, dhcp6Config, hostNumber } from './dhcp-config.ts';
+import { dhcp4Config, dhcp6Config, hostNumber, reservations4, reservations6 } from './dhcp-config.ts';
 import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
 import { ForwardTable } from './forward-table.ts';
 import { GuestTargets } from './guest-targets.ts';
@@ -340,6 +341,12 @@ export class NetworkEngine {
       case 'remove-shape':
         this.#shapes.remove(message.shapeId);
         break;
+      case 'set-reservations':
+        this.#setReservations(message.reservations);
+        break;
+      case 'set-closed':
+        this.#segments.setClosed(message.closed.map(cidr));
+        break;
       case 'set-records':
         this.#segments.setRecords(message.records);
         break;
@@ -356,6 +363,12 @@ export class NetworkEngine {
         break;
     }
     return null;
+  }
+
+  #setReservations(reservations: readonly Reservation[]): void {
+    this.#dhcp?.setReservations(reservations4(reservations));
+    const subnet = this.config.ipv4?.subnet;
+    if (subnet !== undefined) this.#dhcp6?.setReservations(reservations6(subnet, reservations));
   }
 
   #reserve(nic: string, ip: string | null): void {

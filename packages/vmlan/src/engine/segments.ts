@@ -5,7 +5,7 @@
  * time finds its conversations where they were.  What the control plane set for the network (records, reverse forwards,
  * the IPv6 route) holds for segments that come later, too.
  */
-import type { ReverseTarget, OutboundPolicy } from '../nat/policy.ts';
+import type { Cidr, OutboundPolicy, ReverseTarget } from '../nat/policy.ts';
 import type { Gateway } from '../stack/gateway.ts';
 import type { DnsRecord, EngineConfig } from './control-messages.ts';
 import { type SegmentHost, type SharedParts, createSegment, setRecords } from './segment-host.ts';
@@ -26,6 +26,8 @@ export class Segments {
   #nextId = 1;
   #records: readonly DnsRecord[];
   #reverse: readonly ReverseTarget[] = [];
+  /** null: what the configuration closes. */
+  #closed: readonly Cidr[] | null = null;
   #hasRoute6 = false;
 
   constructor(config: EngineConfig, parts: SharedParts, nowMs: number, onCreated: (host: SegmentHost) => void) {
@@ -78,6 +80,11 @@ export class Segments {
   setRecords(records: readonly DnsRecord[]): void {
     for (const host of this.#hosts.values()) if (host.zone !== null) setRecords(host.zone, records);
     this.#records = records;
+  }
+
+  setClosed(closed: readonly Cidr[]): void {
+    this.#closed = closed;
+    for (const host of this.#hosts.values()) host.policy.setClosed(closed);
   }
 
   setReverse(targets: readonly ReverseTarget[]): void {
@@ -143,6 +150,7 @@ export class Segments {
     this.#watch(host);
     if (host.zone !== null) setRecords(host.zone, this.#records);
     host.policy.setReverse(this.#reverse);
+    if (this.#closed !== null) host.policy.setClosed(this.#closed);
     host.advertiser?.setDefaultRoute(this.#hasRoute6, nowMs);
     host.advertiser?.start(nowMs);
     this.#onCreated(host);

@@ -285,6 +285,15 @@ describe('reverse forwards', () => {
   });
 });
 
+test('other destinations can be closed later', () => {
+  const own = policyOf({});
+  assert.equal(ask(own, ['tcp', '10.9.8.7', 80]), 'pass 10.9.8.7:80');
+  own.setClosed([cidr('10.9.0.0/16')]);
+  assert.equal(ask(own, ['tcp', '10.9.8.7', 80]), 'prohibited');
+  own.setClosed([]);
+  assert.equal(ask(own, ['tcp', '10.9.8.7', 80]), 'pass 10.9.8.7:80');
+});
+
 test('a prefix contains what agrees with it in that many bits', () => {
   const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
   const address = fc.tuple(int32, int32, int32, int32);

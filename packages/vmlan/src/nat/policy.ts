@@ -74,10 +74,17 @@ export class OutboundPolicy {
   /** Whether an address (mapped words) is one of the host's own; asked only when host access is limited. */
   readonly #isHostAddress: (w0: number, w1: number, w2: number, w3: number) => boolean;
   #reverse: ReverseTarget[] = [];
+  #closed: readonly Cidr[];
 
   constructor(config: PolicyConfig, isHostAddress: (w0: number, w1: number, w2: number, w3: number) => boolean) {
     this.#config = config;
+    this.#closed = config.closed;
     this.#isHostAddress = isHostAddress;
+  }
+
+  /** Other destinations than those of `PolicyConfig.closed` are closed from now on. */
+  setClosed(closed: readonly Cidr[]): void {
+    this.#closed = closed;
   }
 
   setReverse(targets: readonly ReverseTarget[]): void {
@@ -87,7 +94,7 @@ export class OutboundPolicy {
   decide(protocol: 'tcp' | 'udp' | 'echo', w0: number, w1: number, w2: number, w3: number, port: number): number {
     if (this.#isGateway(w0, w1, w2, w3)) return this.#toGateway(protocol, w2, w3, port);
     if (!this.#config.outward) return PROHIBITED;
-    for (const cidr of this.#config.closed) if (contains(cidr, w0, w1, w2, w3)) return PROHIBITED;
+    for (const cidr of this.#closed) if (contains(cidr, w0, w1, w2, w3)) return PROHIBITED;
     if (this.#config.hostAccess !== 'all' && !this.#mayAccess(port) && this.#isHostAddress(w0, w1, w2, w3)) {
       return PROHIBITED;
     }

@@ -326,6 +326,25 @@ test('reservations of NICs come and go while the server runs', () => {
   assert.equal(network.guest(5).boots(), '10.0.0.3');
 });
 
+test('what is configured to be kept changes while guests are there', () => {
+  const network = new Network();
+  const [first, second] = [network.guest(1), network.guest(2)];
+  assert.equal(first.boots(), '10.0.0.2');
+  network.server.setReservations([
+    { guest: 'g1', ip: ip('10.0.0.9') },
+    { mac: { hi: 0x5254, lo: 0x0000_0002 }, ip: ip('10.0.0.3') },
+  ]);
+  assert.equal(first.gets(wire.REQUEST, { ciaddr: '10.0.0.2' }).type, wire.NAK);
+  assert.equal(first.boots(), '10.0.0.9');
+  assert.equal(network.guest(3).boots(), '10.0.0.4', 'the third is kept');
+  assert.equal(second.boots(), '10.0.0.3');
+  // Promises to NICs are another thing.
+  network.server.reserve('g5/0', ip('10.0.0.8'));
+  network.server.setReservations([]);
+  assert.equal(network.guest(5).boots(), '10.0.0.8');
+  assert.equal(first.boots(), '10.0.0.9', 'what it has it keeps');
+});
+
 test('a reserved guest that asks by INIT-REBOOT takes its address over from a guest that is gone', () => {
   const network = new Network();
   network.guest(1).boots();

@@ -12,7 +12,7 @@ import * as wire from '../wire/dhcpv4.ts';
 import type { Dhcp4Message, Dhcp4Option } from '../wire/dhcpv4.ts';
 import { hostname4 } from './dhcp-hostname.ts';
 import { echoedOptions, replyOptions, staticOptions } from './dhcp-options.ts';
-import type { DhcpConfig } from './dhcp-options.ts';
+import type { DhcpConfig, DhcpReservation } from './dhcp-options.ts';
 import { INFINITE_SECONDS } from './lease-binding.ts';
 import type { Binding, ClientIdentity } from './lease-binding.ts';
 import type { LeasePool } from './lease-pool.ts';
@@ -93,11 +93,7 @@ export class DhcpServer {
     this.#counters = counters;
     this.#mask = mask4(config.prefix);
     this.#fixedOptions = staticOptions(config);
-    for (const { guest, mac, ip } of config.reservations) {
-      const slot = this.#hostSlot(ip);
-      if (guest !== undefined) this.#reservations.set(`guest ${guest}`, slot);
-      if (mac !== undefined) this.#reservations.set(`mac ${formatMac(mac.hi, mac.lo)}`, slot);
-    }
+    this.#reservations.replaceConfigured(this.#promises(config.reservations));
     this.#pool = config.fixedAddress === undefined ? this.#openPool() : this.#openFixedPool(config.fixedAddress);
   }
 
@@ -133,6 +129,23 @@ export class DhcpServer {
     if (this.config.fixedAddress !== undefined) return;
     const changed = this.#reservations.set(`nic ${nic}`, ip === null ? -1 : this.#hostSlot(ip));
     for (const slot of changed) this.#pool.onReservation(slot);
+  }
+
+  /** Keeps these addresses for guests and MAC addresses from now on, and no others but those of NICs. */
+  setReservations(reservations: readonly DhcpReservation[]): void {
+    if (this.config.fixedAddress !== undefined) return;
+    const changed = this.#reservations.replaceConfigured(this.#promises(reservations));
+    for (const slot of changed) this.#pool.onReservation(slot);
+  }
+
+  #promises(reservations: readonly DhcpReservation[]): ReadonlyMap<string, number> {
+    const promises = new Map<string, number>();
+    for (const { guest, mac, ip } of reservations) {
+      const slot = this.#hostSlot(ip);
+      if (guest !== undefined) promises.set(`guest ${guest}`, slot);
+      if (mac !== undefined) promises.set(`mac ${formatMac(mac.hi, mac.lo)}`, slot);
+    }
+    return promises;
   }
 
   #dispatch(query: Query): DhcpReply | null {

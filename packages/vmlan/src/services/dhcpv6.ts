@@ -109,10 +109,7 @@ export class Dhcp6Server {
     this.config = config;
     this.#store = store;
     this.#counters = counters;
-    for (const { guest, mac, host } of config.reservations) {
-      if (guest !== undefined) this.#reservations.set(`guest ${guest}`, host);
-      if (mac !== undefined) this.#reservations.set(`mac ${formatMac(mac.hi, mac.lo)}`, host);
-    }
+    this.#reservations.replaceConfigured(promises(config.reservations));
     const search = encodeDomainList(config.searchDomains, false);
     this.#configOptions = [
       ...(config.dns.length === 0 ? [] : [wire.wordsOption(wire.OPT_DNS, config.dns)]),
@@ -142,6 +139,12 @@ export class Dhcp6Server {
   reserve(nic: string, host: number | null): void {
     if (this.config.fixedHost !== undefined) return;
     for (const slot of this.#reservations.set(`nic ${nic}`, host ?? -1)) this.#pool.onReservation(slot);
+  }
+
+  /** Keeps these host numbers for guests and MAC addresses from now on, and no others but those of NICs. */
+  setReservations(reservations: readonly Dhcp6Reservation[]): void {
+    if (this.config.fixedHost !== undefined) return;
+    for (const slot of this.#reservations.replaceConfigured(promises(reservations))) this.#pool.onReservation(slot);
   }
 
   /** RFC 8415 §16: which identifiers a message must and must not have. */
@@ -394,4 +397,13 @@ export class Dhcp6Server {
       parse: (other) => (other === text ? 0 : -1),
     });
   }
+}
+
+function promises(reservations: readonly Dhcp6Reservation[]): ReadonlyMap<string, number> {
+  const all = new Map<string, number>();
+  for (const { guest, mac, host } of reservations) {
+    if (guest !== undefined) all.set(`guest ${guest}`, host);
+    if (mac !== undefined) all.set(`mac ${formatMac(mac.hi, mac.lo)}`, host);
+  }
+  return all;
 }

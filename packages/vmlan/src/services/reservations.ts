@@ -20,6 +20,15 @@ export class Reservations {
     return [before, slot].filter((changed) => changed >= 0);
   }
 
+  /** All promises to guests and MAC addresses anew; those to NICs stay. Returns the slots that changed. */
+  replaceConfigured(wanted: ReadonlyMap<string, number>): readonly number[] {
+    const gone = [...this.#slotByOwner.keys()].filter((owner) => !owner.startsWith('nic ') && !wanted.has(owner));
+    return [
+      ...gone.flatMap((owner) => this.set(owner, -1)),
+      ...[...wanted].flatMap(([owner, slot]) => this.set(owner, slot)),
+    ];
+  }
+
   /** The slot that is kept for a client, or -1. */
   slotOf({ nic, guest, mac }: Pick<ClientIdentity, 'nic' | 'guest' | 'mac'>): number {
     const owners = this.#slotByOwner;

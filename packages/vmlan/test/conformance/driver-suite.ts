@@ -170,6 +170,22 @@ export function driverSuite(name: string, setUp: () => Promise<DriverUnderTest>)
       assert.deepEqual(await make(driver, changed), []);
     });
 
+    test('changes what is kept and closed while it runs', async () => {
+      await using under = await setUp();
+      const { driver } = under;
+      const before = wantedNetwork('lab', {
+        reservations: [{ guest: 'db', ip: '10.66.0.9' }],
+        closed: ['10.8.0.0/16'],
+      });
+      assert.deepEqual(await make(driver, before), ['start network lab']);
+      const { pid } = await driver.observe('lab');
+      const after = wantedNetwork('lab', { reservations: [{ guest: 'db', ip: '10.66.0.8' }], closed: [] });
+      assert.deepEqual(await make(driver, after), ['close 0 subnets to guests', 'keep 1 addresses for guests']);
+      const { applied, pid: same } = await driver.observe('lab');
+      assert.deepEqual([applied?.reservations, applied?.closed, same], [after.reservations, after.closed, pid]);
+      assert.deepEqual(await make(driver, after), []);
+    });
+
     test('plans without doing', async () => {
       await using under = await setUp();
       const observed = await under.driver.observe('lab');

@@ -34,7 +34,7 @@ import type {
   Step,
   WantedNetwork,
 } from '../driver.ts';
-import { planNetwork, settingsOf } from '../plan.ts';
+import { NOTHING, planNetwork, settingsOf } from '../plan.ts';
 
 interface FakeNetwork {
   readonly network: Network;
@@ -109,7 +109,8 @@ export class FakeDriver implements Driver {
 
   #start(network: string, wanted: WantedNetwork): void {
     if (this.#running.has(network)) throw new VmlanError('already-running', `network "${network}" runs already`);
-    const state = { settings: settingsOf(wanted), nics: [], links: [], records: [], forwards: [], shapes: [] };
+    const { closed, reservations } = wanted;
+    const state = { ...NOTHING, settings: settingsOf(wanted), closed, reservations };
     this.#running.set(network, { network: wanted.network, startedMs: Date.now(), state });
   }
 

@@ -78,6 +78,8 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
     sys,
     network: config.network,
     settings: request.settings,
+    closed: config.closed,
+    reservations: config.reservations,
     warnings: leases.warning === null ? [] : [leases.warning],
     onEvent: (event) => notify(EVENT, event),
     onWarnings: (warnings) => notify(WARNINGS, warnings),

@@ -65,6 +65,8 @@ async function setUp(t: TestContext): Promise<Bed> {
     sys,
     network: 'lab',
     settings: settingsOf(wanted),
+    closed: wanted.closed,
+    reservations: wanted.reservations,
     warnings: [],
     onEvent: (event) => events.push(event),
     onWarnings: (texts) => warnings.push(texts),
@@ -96,11 +98,14 @@ test('steps reach the engine and are remembered', async (t) => {
   await service.step({
     step: { action: 'set-records', records: [{ name: 'a.lab', type: 'A', value: '10.0.0.1' }], before: [] },
   });
+  const reservations = [{ guest: 'db', ip: '10.0.0.9' }];
+  await service.step({ step: { action: 'set-reservations', reservations, before: [] } });
+  await service.step({ step: { action: 'set-closed', closed: ['10.8.0.0/16'], before: [] } });
   assert.ok((await answers(join(directory, 'q'))) && (await answers(listen.unix)));
   const { applied } = service.observe();
   assert.deepEqual(
-    [applied.nics, applied.links, applied.forwards, applied.records.length],
-    [[nic], [link], [forward], 1],
+    [applied.nics, applied.links, applied.forwards, applied.records.length, applied.reservations, applied.closed],
+    [[nic], [link], [forward], 1, reservations, ['10.8.0.0/16']],
   );
   await service.step({ step: { action: 'remove-forward', forward } });
   await service.step({ step: { action: 'remove-link', link } });

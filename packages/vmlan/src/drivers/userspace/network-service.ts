@@ -7,11 +7,12 @@
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError } from '../../core/errors.ts';
-import type { EngineEvent, EngineSnapshot, FromEngine, LinkSpec } from '../../engine/control-messages.ts';
+import type { EngineEvent, EngineSnapshot, FromEngine, LinkSpec, Reservation } from '../../engine/control-messages.ts';
 import { receiveFd } from '../../sys/fdpass.ts';
 import type { Sys } from '../../sys/sys.ts';
 import { afterStep } from '../applied-state.ts';
 import type { AppliedState, CaptureRequest, WantedLink } from '../driver.ts';
+import { NOTHING } from '../plan.ts';
 import { CaptureSession } from './capture-session.ts';
 import type { EngineHandle } from './engine-handle.ts';
 import type { LeaseFile } from './lease-file.ts';
@@ -34,6 +35,9 @@ export interface ServiceOptions {
   readonly sys: Sys;
   readonly network: string;
   readonly settings: string;
+  /** What the engine was started with. */
+  readonly closed: readonly string[];
+  readonly reservations: readonly Reservation[];
   readonly warnings: readonly string[];
   readonly onEvent: (event: EngineEvent) => void;
   readonly onWarnings: (warnings: readonly string[]) => void;
@@ -57,7 +61,8 @@ export class NetworkService {
   constructor(options: ServiceOptions) {
     this.#options = options;
     this.#engine = options.engine;
-    this.#applied = { settings: options.settings, nics: [], links: [], records: [], forwards: [], shapes: [] };
+    const { settings, closed, reservations } = options;
+    this.#applied = { ...NOTHING, settings, closed, reservations };
     options.leases.listen({
       onDurable: (generation) => this.#engine.post({ type: 'leases-durable', generation }),
       onTrouble: (trouble) => this.#onDiskTrouble(trouble),
@@ -178,6 +183,12 @@ export class NetworkService {
       case 'remove-link':
         await this.#engine.request({ type: 'remove-link', linkId: step.link.id });
         removeSocketOf(step.link.link);
+        return;
+      case 'set-reservations':
+        await this.#engine.request({ type: 'set-reservations', reservations: step.reservations });
+        return;
+      case 'set-closed':
+        await this.#engine.request({ type: 'set-closed', closed: step.closed });
         return;
       case 'set-records':
         await this.#engine.request({ type: 'set-records', records: step.records });
