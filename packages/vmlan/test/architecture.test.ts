@@ -36,11 +36,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['model', 'core'],
   cli: ['client', 'model', 'core'],
   daemon: ['api', 'client', 'model', 'drivers', 'core', 'sys', 'wire', 'engine'],
+  guest: ['wire', 'core'],
   library: [
-    ...['drivers', 'engine', 'model', 'sys', 'wire', 'core'],
+    ...['guest', 'drivers', 'engine', 'model', 'sys', 'wire', 'core'],
     ...['daemon/config-issues.ts', 'daemon/host-routes.ts'],
   ],
-  'index.ts': ['library', 'core/errors.ts', 'engine/control-messages.ts'],
+  'index.ts': ['library', 'guest', 'core/errors.ts', 'engine/control-messages.ts'],
 };
 
 /** Packages and Node modules that one layer alone, or no sans-I/O layer, may know. */
@@ -49,7 +50,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   fastify: ['api', 'daemon'],
   commander: ['cli'],
 };
-const WITHOUT_NODE = new Set(['wire', 'core', 'switching', 'stack', 'services', 'nat', 'model']);
+const WITHOUT_NODE = new Set(['wire', 'core', 'switching', 'stack', 'services', 'nat', 'model', 'guest']);
 
 function allowed(file: SourceFile, { target, typeOnly }: Import): boolean {
   if (target.startsWith(`${file.layer}/`)) return true;

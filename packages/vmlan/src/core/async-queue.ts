@@ -16,6 +16,7 @@ export interface AsyncQueueOptions {
 }
 
 interface Waiter<T> {
+  readonly promise: Promise<IteratorResult<T, undefined>>;
   readonly resolve: (result: IteratorResult<T, undefined>) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -71,10 +72,15 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T, undefined> {
 
   next(): Promise<IteratorResult<T, undefined>> {
     if (this.#items.length > 0) return Promise.resolve({ done: false, value: this.#items.shift()! });
-    return new Promise((resolve, reject) => {
-      if (this.#ended) this.#settle({ resolve, reject });
-      else this.#waiters.push({ resolve, reject });
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<T, undefined>>();
+    if (this.#ended) this.#settle({ promise, resolve, reject });
+    else this.#waiters.push({ promise, resolve, reject });
+    return promise;
+  }
+
+  /** Who waits by this `next` gives up: what comes is for others. The promise is never settled. */
+  forget(next: Promise<IteratorResult<T, undefined>>): void {
+    this.#waiters = this.#waiters.filter(({ promise }) => promise !== next);
   }
 
   return(): Promise<IteratorResult<T, undefined>> {

@@ -50,6 +50,7 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
   let hasEnded = false;
 
   const eventfd = (): number => new Int32Array(wake)[0]!;
+  const closed = new Promise<void>((resolve) => port1.once('close', resolve));
   const ended = new Promise<Error | null>((resolve) => {
     let failure: Error | null = null;
     worker.on('error', (error) => (failure = error));
@@ -60,7 +61,7 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
       waiting.clear();
       port1.close();
       if (eventfd() > 0) closeSync(eventfd());
-      resolve(why);
+      void closed.then(() => resolve(why));
     });
   });
 

@@ -28,6 +28,8 @@ export function systemCalls(): Sys {
 export interface FrameListener {
   /** Lies in a larger buffer that nobody else writes to. */
   readonly onFrame: (frame: Uint8Array) => void;
+  /** The frames that came together were all given. */
+  readonly onPause: () => void;
   readonly onClose: () => void;
 }
 
@@ -37,9 +39,12 @@ export class FrameLink {
   /** Frames that found no room. */
   dropped = 0;
 
-  private constructor(fd: number, { onFrame, onClose }: FrameListener) {
+  private constructor(fd: number, { onFrame, onPause, onClose }: FrameListener) {
     this.#socket = new Socket({ fd, readable: true, writable: true });
-    this.#socket.on('data', (chunk) => this.#onData(chunk, onFrame));
+    this.#socket.on('data', (chunk) => {
+      this.#onData(chunk, onFrame);
+      onPause();
+    });
     this.#socket.on('error', () => this.#socket.destroy());
     this.#socket.on('close', onClose);
   }

@@ -36,8 +36,8 @@ describe('a network in this process', () => {
   test('carries the raw frames of its guests, and its gateway answers', async () => {
     await using net = await Network.create({ subnet: '10.9.0.0/24' });
     assert.deepEqual([net.name, net.mode, net.gateway, net.domain], ['lab', 'user-v2', '10.9.0.1', 'lab.internal']);
-    const web = await net.addGuest('web');
-    const db = await net.addGuest('db');
+    const web = await net.addGuest('web', { configure: 'none' });
+    const db = await net.addGuest('db', { configure: 'none' });
     assert.equal(await askArp(web, '10.9.0.1'), parseIpv4('10.9.0.1'));
     const frames = db.frames();
     web.send(etherFrame(web.mac, BROADCAST, EXPERIMENT, new Uint8Array([1, 2, 3])));
@@ -55,8 +55,8 @@ describe('a network in this process', () => {
     const heard: string[] = [];
     const events = net.events();
     using _ = net.on('guest-up', ({ guest }) => void heard.push(guest));
-    const web = await net.addGuest('web');
-    await net.addGuest('db');
+    const web = await net.addGuest('web', { configure: 'none' });
+    await net.addGuest('db', { configure: 'none' });
     await web.remove();
     await net.close();
     const told: NetworkEvent[] = [];
@@ -70,7 +70,7 @@ describe('a network in this process', () => {
 
   test('a guest whose plug is pulled is alone until it is put back', async () => {
     await using net = await Network.create();
-    const web = await net.addGuest('web');
+    const web = await net.addGuest('web', { configure: 'none' });
     await web.disconnect();
     const [before] = (await net.stats()).guests;
     assert.equal(before?.state, 'disconnected');
@@ -81,7 +81,7 @@ describe('a network in this process', () => {
   test('two of them know nothing of each other, with one and the same subnet', async () => {
     await using one = await Network.create({ name: 'one', subnet: '10.9.0.0/24' });
     await using two = await Network.create({ name: 'two', subnet: '10.9.0.0/24' });
-    const [a, b] = [await one.addGuest('web'), await two.addGuest('web')];
+    const [a, b] = [await one.addGuest('web', { configure: 'none' }), await two.addGuest('web', { configure: 'none' })];
     const frames = b.frames();
     a.send(etherFrame(a.mac, BROADCAST, EXPERIMENT, new Uint8Array([1])));
     b.send(etherFrame(b.mac, BROADCAST, EXPERIMENT, new Uint8Array([2])));
@@ -103,13 +103,16 @@ describe('a network in this process', () => {
 
   test('may be closed before its guests and twice, and then says that it is closed', async () => {
     const net = await Network.create();
-    const web = await net.addGuest('web');
+    const web = await net.addGuest('web', { configure: 'none' });
     const frames = web.frames();
     await Promise.all([net.close(), net.close()]);
     await web.remove();
     assert.equal(web.send(new Uint8Array(60)), false);
     await assert.rejects(receive(frames, EXPERIMENT), { message: 'the link has ended' });
-    await assert.rejects(net.addGuest('db'), { code: 'unavailable', message: 'the network is closed' });
+    await assert.rejects(net.addGuest('db', { configure: 'none' }), {
+      code: 'unavailable',
+      message: 'the network is closed',
+    });
     await assert.rejects(net.stats(), { code: 'unavailable' });
   });
 
@@ -118,7 +121,7 @@ describe('a network in this process', () => {
     const addresses = addressSpace();
     for (let i = 0; i < 3; i++) {
       const net = await Network.create();
-      await net.addGuest('web');
+      await net.addGuest('web', { configure: 'none' });
       await net.attachQemu('machine');
       await net.forward({ host: 0, guest: 'web:80' });
       await net.close();

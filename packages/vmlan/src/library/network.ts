@@ -126,12 +126,13 @@ export class Network implements AsyncDisposable {
     });
   }
 
-  /** Puts a guest on the network that is made of JavaScript. */
+  /** Puts a guest on the network that is made of JavaScript, and waits until it has its addresses. */
   async addGuest(name: string, options: GuestOptions = {}): Promise<Guest> {
     return this.#join(name, options, async (member) => {
       let guest: Guest | null = null;
       const { link, theirs } = FrameLink.open({
         onFrame: (frame) => guest?.onFrame(frame),
+        onPause: () => guest?.onPause(),
         onClose: () => guest?.onClose(),
       });
       member.link = link;
@@ -140,6 +141,8 @@ export class Network implements AsyncDisposable {
         nic,
         link,
         setConnected: (connected) => this.#setNic(nic, connected),
+        hasDhcp: this.#network.ipv4 !== null,
+        hasRouter: this.#network.ipv6 !== null && this.#network.mode !== 'isolated',
         remove: () => this.#leave(name),
       });
       try {
@@ -148,6 +151,7 @@ export class Network implements AsyncDisposable {
         systemCalls().close(theirs);
         throw error;
       }
+      await guest.start(options);
       return guest;
     });
   }
@@ -250,12 +254,14 @@ export class Network implements AsyncDisposable {
     const member = this.#members.get(name);
     if (member === undefined) return;
     this.#members.delete(name);
+    member.guest?.stop();
     await member.link?.close();
     await this.#ask({ type: 'remove-link', linkId: member.linkId }).catch(ignoreAbsent);
     await this.#ask({ type: 'remove-nic', key: member.nic.key }).catch(ignoreAbsent);
   }
 
   async #close(): Promise<void> {
+    for (const { guest } of this.#members.values()) guest?.stop();
     const links = [...this.#members.values()].flatMap(({ link }) => link ?? []);
     await this.#session.close();
     await Promise.all(links.map((link) => link.close()));
