@@ -4,7 +4,6 @@
  * Zone: control.
  */
 import type { Command } from 'commander';
-import { defaultOf } from './default-command.ts';
 import type { Program } from './program.ts';
 
 export const commandNamed = (parent: Command, word: string): Command | undefined =>
@@ -27,6 +26,5 @@ export async function findCommand(
     command = next;
     rest = [];
   }
-  const unnamed = rest.length > 0 ? defaultOf(command) : undefined;
-  return { command: unnamed ?? command, rest };
+  return { command, rest };
 }
