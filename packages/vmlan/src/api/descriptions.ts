@@ -230,6 +230,20 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       interface: 'The interface inside the namespace.',
     },
   },
+  HealthProblem: {
+    text: 'One thing that is broken.',
+    keys: {
+      part: 'The forward or link that is missing; null: the network itself is concerned.',
+      code: 'The row of the code table.',
+      hint: 'The next step.',
+    },
+  },
+  HealthView: {
+    keys: {
+      status: '`broken` is answered with status 503.',
+      problems: 'Empty when all that should run does.',
+    },
+  },
   TokenView: {
     text: 'What requests over TCP carry as `Authorization: Bearer TOKEN`.',
     keys: {
@@ -241,6 +255,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     keys: {
       address: 'Where the API is served over TCP, e.g. `http://127.0.0.1:7117`; null: it is not.',
       defaultNetwork: 'Where a guest goes that names no network.',
+      problems: 'What is broken, as `/healthz` tells it.',
     },
   },
   EventView: {

@@ -34,6 +34,7 @@ const status = (networks: readonly NetworkView[], guests: readonly GuestView[]):
     startedMs: 1500,
     privileged: false,
     address: null,
+    problems: [],
     defaultNetwork: null,
     warnings: [],
   },

@@ -272,6 +272,9 @@ function operation(name: RouteName, route: AnyRoute, schemas: Readonly<Record<st
       : {}),
     responses: {
       [route.status]: success(name, route, shapeOf('result')),
+      ...(name === 'health'
+        ? { '503': { ...success(name, route, shapeOf('result')), description: 'Something is broken' } }
+        : {}),
       ...(isOne && !isWriting
         ? { '304': { description: 'Not modified: If-None-Match names the present version' } }
         : {}),

@@ -11,7 +11,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { VmlanError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { API_ROUTES } from '../model/api.ts';
-import type { Route, RouteName } from '../model/api.ts';
+import type { HealthView, Route, RouteName } from '../model/api.ts';
 import { Access } from './access.ts';
 import type { Listener } from './access.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
@@ -25,6 +25,8 @@ import { checked } from './request-check.ts';
 import { Resources } from './resources.ts';
 
 export const MAX_BODY_BYTES = 65_536;
+/** RFC 9110 §15.6.4: what monitors and load balancers take for `not well`. */
+const BROKEN_STATUS = 503;
 const MAX_PARAM_CHARS = 128;
 const COMMON_HEADERS: readonly (readonly [string, string])[] = [
   ['x-content-type-options', 'nosniff'],
@@ -156,6 +158,7 @@ function addRoute({ server, name, options, resources, listenerOf }: RouteContext
       const act = (): Promise<unknown> => answer(route, handler, request);
       void reply.status(route.status);
       const result = await (resource === undefined ? act() : resources.answer(resource, request, reply, act));
+      if (name === 'health' && (result as HealthView).status !== 'ok') void reply.status(BROKEN_STATUS);
       return reply.send(route.status === 204 ? undefined : result);
     },
   });

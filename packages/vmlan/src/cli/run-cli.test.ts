@@ -232,6 +232,27 @@ describe('status and version', () => {
     assert.equal(await ok('status -q'), 'lab\n');
   });
 
+  test('status of what is broken', async () => {
+    daemon.problems = [
+      {
+        network: 'lab',
+        part: 'add forward f1',
+        code: 'address-in-use',
+        detail: '8080 is in use',
+        hint: 'choose another',
+      },
+      { network: 'dev', part: null, code: 'unavailable', detail: 'network "dev" ended' },
+    ];
+    const { code, stderr } = await ask('status -q');
+    daemon.problems = [];
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      'vmlan: warning: broken: network "lab", add forward f1: 8080 is in use; choose another\n' +
+        'vmlan: warning: broken: network "dev": network "dev" ended\n',
+    );
+  });
+
   test('version, with and without a daemon', async () => {
     assert.match(await ok('version'), /^client +1\.2\.3\ndaemon +9\.9\.9\n/);
     assert.match(await ok('version', { env: { VMLAN_HOST: 'unix:///nowhere' } }), /^daemon +not running$/m);

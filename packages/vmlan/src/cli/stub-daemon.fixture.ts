@@ -18,6 +18,7 @@ import type {
   EventsQuery,
   ForwardView,
   GuestView,
+  HealthProblem,
   LeaseView,
   NetworkChange,
   NetworkView,
@@ -130,6 +131,7 @@ export class StubDaemon {
   shapes: ShapeView[] = [];
   leases: LeaseView[] = [];
   warnings: string[] = [];
+  problems: HealthProblem[] = [];
   /** All that was and will be; a stream of them ends at once. */
   events: EventView[] = [];
   reservations: ReservationView[] = [];
@@ -227,7 +229,7 @@ export class StubDaemon {
       all.filter(({ network }) => query['network'] === undefined || network === query['network']);
     switch (name) {
       case 'health':
-        return { status: 'ok', version: '9.9.9', pid: process.pid };
+        return { status: 'ok', version: '9.9.9', pid: process.pid, problems: [] };
       case 'status':
         return this.#status();
       case 'getToken':
@@ -312,7 +314,7 @@ export class StubDaemon {
 
   #status(): StatusView {
     const paths = { config: null, state: this.directory, runtime: this.directory, socket: this.socket };
-    const { networks, guests, warnings } = this;
+    const { networks, guests, problems, warnings } = this;
     return {
       version: '9.9.9',
       pid: process.pid,
@@ -323,6 +325,7 @@ export class StubDaemon {
       defaultNetwork: 'lab',
       networks,
       guests,
+      problems,
       warnings,
     };
   }

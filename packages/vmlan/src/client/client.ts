@@ -108,7 +108,7 @@ export class Client {
     return { id: String(stream.headers['vmlan-capture']), stream };
   }
 
-  /** Resolves with a response of status 2xx whose body is still unread. */
+  /** Resolves with a response that is no error, and whose body is still unread. */
   async #send(name: RouteName, input: AnyRequest, options: CallOptions): Promise<IncomingMessage> {
     const { method, path } = requestLine(name, input.params ?? {}, input.query ?? {});
     const body = input.body === undefined ? undefined : JSON.stringify(input.body);
@@ -137,7 +137,8 @@ export class Client {
       outgoing.end(body);
     });
     const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return response;
+    // A document of the route, whatever the status says of it (`health`); errors are problem documents.
+    if ((status >= 200 && status < 300) || isDocument(response)) return response;
     throw errorFromResponse(status, await readText(response));
   }
 }
@@ -151,6 +152,9 @@ const authorization = (endpoint: Endpoint): { authorization?: string } =>
 function address(endpoint: Endpoint): { socketPath: string } | { host: string; port: number } {
   return endpoint.kind === 'unix' ? { socketPath: endpoint.path } : { host: endpoint.hostname, port: endpoint.port };
 }
+
+const isDocument = ({ headers }: IncomingMessage): boolean =>
+  headers['content-type']?.startsWith('application/json') === true;
 
 async function readText(response: IncomingMessage): Promise<string> {
   response.setEncoding('utf8');

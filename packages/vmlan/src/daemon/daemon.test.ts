@@ -15,7 +15,12 @@ describe('the socket', () => {
   test('is for its owner alone', async () => {
     await using daemon = await TestDaemon.start();
     assert.equal(statSync(daemon.paths.socket).mode & 0o777, 0o600);
-    assert.deepEqual(await daemon.client.call('health'), { status: 'ok', version: '0.0.0-test', pid: process.pid });
+    assert.deepEqual(await daemon.client.call('health'), {
+      status: 'ok',
+      version: '0.0.0-test',
+      pid: process.pid,
+      problems: [],
+    });
   });
 
   test('is gone after the end', async () => {

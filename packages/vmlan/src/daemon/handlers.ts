@@ -9,6 +9,7 @@ import type { TokenView } from '../model/api.ts';
 import type { Context } from './context.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
+import { Health } from './health.ts';
 import { NetworkConfigs } from './network-configs.ts';
 import type { ChangeOptions } from './network-configs.ts';
 import type { Networks } from './networks.ts';
@@ -36,7 +37,8 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
   const forwards = new Forwards(context, networks);
   const records = new Records(context, networks);
   const shapes = new Shapes(context, networks, guests);
-  const show = new Presenter(context, networks, guests, forwards, records);
+  const health = new Health(context, networks);
+  const show = new Presenter(context, networks, { guests, forwards, records, health });
   const configs = new NetworkConfigs(context, { networks, guests, forwards, records });
   const captures = new Captures({ driver: context.driver, networks, guest: (name) => show.guest(name) });
   const tokenView = (token: string): TokenView => ({
@@ -54,7 +56,10 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
     createReservation: ({ params, body, query }) => configs.addReservation(params.name, body, options(query)),
     deleteReservation: ({ params, query }) => configs.removeReservation(params.name, params.ip, options(query)),
     reloadConfig: () => configs.reload(),
-    health: () => ({ status: 'ok', version: context.version, pid: process.pid }),
+    health: async () => {
+      const problems = await health.problems();
+      return { status: problems.length === 0 ? 'ok' : 'broken', version: context.version, pid: process.pid, problems };
+    },
     status: () => show.status(),
     shutdown: ({ body }) => {
       shutdown(body.networks ?? true);

@@ -13,9 +13,17 @@ import type { Context } from './context.ts';
 import { nicsOf } from './desired.ts';
 import type { Forwards, Records } from './forwards.ts';
 import type { Attached, Guests } from './guests.ts';
+import type { Health } from './health.ts';
 import type { Networks } from './networks.ts';
 import { anonymousGuestViews, forwardView, guestNames, leaseViews, networkView, registeredGuestView } from './views.ts';
 import type { LiveNetwork } from './views.ts';
+
+export interface PresentedParts {
+  readonly guests: Guests;
+  readonly forwards: Forwards;
+  readonly records: Records;
+  readonly health: Health;
+}
 
 /** Reads the live state and shows it. */
 export class Presenter {
@@ -25,12 +33,15 @@ export class Presenter {
   readonly #forwards: Forwards;
   readonly #records: Records;
 
-  constructor(context: Context, networks: Networks, guests: Guests, forwards: Forwards, records: Records) {
+  readonly #health: Health;
+
+  constructor(context: Context, networks: Networks, parts: PresentedParts) {
     this.#context = context;
     this.#networks = networks;
-    this.#guests = guests;
-    this.#forwards = forwards;
-    this.#records = records;
+    this.#guests = parts.guests;
+    this.#forwards = parts.forwards;
+    this.#records = parts.records;
+    this.#health = parts.health;
   }
 
   async status(): Promise<StatusView> {
@@ -46,6 +57,7 @@ export class Presenter {
       defaultNetwork: context.config.defaultNetwork,
       networks: await Promise.all(this.#networks.all.map((network) => this.network(network))),
       guests: await this.guests(undefined),
+      problems: await this.#health.problems(),
       warnings: context.store.warnings,
     };
   }

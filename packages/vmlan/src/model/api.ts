@@ -137,7 +137,7 @@ export const API_ROUTES: ApiRoutes = {
   health: {
     method: 'GET',
     path: '/healthz',
-    summary: 'Whether the daemon answers',
+    summary: 'Whether all that should run does; 503 with what is broken otherwise',
     status: 200,
     ...none,
     result: healthViewSchema,

@@ -307,16 +307,40 @@ export const attachResultSchema: z.ZodType<AttachResult> = z.object({
   searchDomains: z.array(z.string()),
 });
 
+/** One thing that is broken. */
+export interface HealthProblem {
+  readonly network: string;
+  /** The forward or link that is missing; null: the network itself is concerned. */
+  readonly part: string | null;
+  /** The row of the code table. */
+  readonly code: string;
+  readonly detail: string;
+  /** The next step. */
+  readonly hint?: string | undefined;
+}
+
+export const healthProblemSchema: z.ZodType<HealthProblem> = z.object({
+  network: z.string(),
+  part: z.string().nullable(),
+  code: z.string(),
+  detail: z.string(),
+  hint: z.string().optional(),
+});
+
 export interface HealthView {
-  readonly status: 'ok';
+  /** `broken` is answered with status 503. */
+  readonly status: 'ok' | 'broken';
   readonly version: string;
   readonly pid: number;
+  /** Empty when all that should run does. */
+  readonly problems: readonly HealthProblem[];
 }
 
 export const healthViewSchema: z.ZodType<HealthView> = z.object({
-  status: z.literal('ok'),
+  status: z.enum(['ok', 'broken']),
   version: z.string(),
   pid: z.int(),
+  problems: z.array(healthProblemSchema),
 });
 
 /** What requests over TCP carry as `Authorization: Bearer TOKEN`. */
@@ -352,6 +376,8 @@ export interface StatusView {
   readonly defaultNetwork: string | null;
   readonly networks: readonly NetworkView[];
   readonly guests: readonly GuestView[];
+  /** What is broken, as `/healthz` tells it. */
+  readonly problems: readonly HealthProblem[];
   readonly warnings: readonly string[];
 }
 
@@ -365,6 +391,7 @@ export const statusViewSchema: z.ZodType<StatusView> = z.object({
   defaultNetwork: z.string().nullable(),
   networks: z.array(networkViewSchema),
   guests: z.array(guestViewSchema),
+  problems: z.array(healthProblemSchema),
   warnings: z.array(z.string()),
 });
 

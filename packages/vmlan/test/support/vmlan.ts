@@ -126,8 +126,11 @@ export class Vmlan implements AsyncDisposable {
     return JSON.parse(await this.ok(...args.slice(0, end), '--output', 'json', ...args.slice(end))) as T;
   }
 
-  status(): Promise<StatusView> {
-    return this.json<StatusView>('status');
+  /** Also of a vmlan in which something is broken. */
+  async status(): Promise<StatusView> {
+    const { code, stdout, stderr } = await this.run(['status', '--output', 'json']);
+    if (stdout === '') throw new Error(`vmlan status ended with ${code}: ${stderr}`);
+    return JSON.parse(stdout) as StatusView;
   }
 
   /** A process that ends with this vmlan though neither its status nor its command line tells of it. */

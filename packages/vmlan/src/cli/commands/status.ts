@@ -1,14 +1,16 @@
 /**
- * `vmlan status`: the daemon, its networks and what it warns about.
+ * `vmlan status`: the daemon, its networks, what is broken and what it warns about.  Ends with 1 when something is broken.
  *
  * Zone: control.
  */
-import type { StatusView } from '../../model/api.ts';
+import type { HealthProblem, StatusView } from '../../model/api.ts';
 import type { DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
 import { formatDetails } from '../output/table.ts';
 import { networkTable } from '../views/networks.ts';
 import { formatAge } from '../views/time.ts';
+
+const BROKEN_EXIT_CODE = 1;
 
 export const define: DefineCommand = (command, context) => {
   command.action(async () => {
@@ -17,16 +19,29 @@ export const define: DefineCommand = (command, context) => {
       table: (coloured) => statusText(status, coloured, Date.now()),
       ids: () => status.networks.filter(({ state }) => state === 'running').map(({ name }) => name),
     });
+    const { problems } = status;
     for (const warning of status.warnings) context.output.warn(warning);
     for (const { name, warnings } of status.networks) {
-      for (const warning of warnings) context.output.warn(`network "${name}": ${warning}`);
+      const told = problems.filter(({ network }) => network === name).map(warningOf);
+      for (const warning of warnings) {
+        if (!told.includes(warning)) context.output.warn(`network "${name}": ${warning}`);
+      }
     }
+    for (const problem of problems) context.output.warn(problemLine(problem));
+    if (problems.length > 0) context.exitCode = BROKEN_EXIT_CODE;
   });
   addExamples(command, [
+    ['is all well? for scripts and monitors', 'vmlan status --quiet >/dev/null || echo broken'],
     ['what runs', 'vmlan status'],
     ['the names of the networks that run', 'vmlan status -q'],
   ]);
 };
+
+/** As the network itself warns of it. */
+const warningOf = ({ part, detail }: HealthProblem): string => (part === null ? detail : `${part}: ${detail}`);
+
+const problemLine = ({ network, part, detail, hint }: HealthProblem): string =>
+  `broken: network "${network}"${part === null ? '' : `, ${part}`}: ${detail}${hint === undefined ? '' : `; ${hint}`}`;
 
 export function statusText(status: StatusView, coloured: boolean, nowMs: number): string {
   const { paths } = status;
