@@ -88,6 +88,19 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     text: 'What loading networks.yaml again has changed.',
     keys: {},
   },
+  ProbeInput: {
+    keys: {
+      network: "Which of the guest's networks; omitted: the only one, or the first that runs.",
+      protocol: 'Default tcp.',
+    },
+  },
+  ProbeResult: {
+    keys: {
+      address: 'Where it was tried; null: the guest has no address.',
+      state:
+        '`open`: it answers; `closed`: the guest refuses; `silent`: nothing came back, which for UDP may mean that somebody listens; `absent`: the guest is not there, or nobody has its address.',
+    },
+  },
   GuestInput: {
     keys: {
       network: 'Omitted: the default network (`defaultNetwork` of the status).',

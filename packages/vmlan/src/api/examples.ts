@@ -38,6 +38,7 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'createGuest', body: { name: 'web', network: 'lab', ip: '10.77.0.20' } },
   { route: 'attachGuest', params: WEB, body: { kind: 'qemu-stream' } },
   { route: 'getGuest', params: WEB },
+  { route: 'probeGuest', params: WEB, body: { port: 22 } },
   { route: 'updateGuest', params: WEB, body: { connected: false } },
   { route: 'listGuests', query: { network: 'lab' } },
   { route: 'listLeases', params: LAB },

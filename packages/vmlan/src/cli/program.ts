@@ -54,6 +54,11 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/events.ts'),
   },
   {
+    name: 'wait',
+    summary: 'wait until a guest has its address, answers at a port, or is gone',
+    load: () => import('./commands/wait.ts'),
+  },
+  {
     name: 'capture',
     summary: 'show frames as they come by, or write them to a pcapng file',
     load: () => import('./commands/capture.ts'),

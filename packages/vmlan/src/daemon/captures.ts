@@ -8,17 +8,16 @@ import type { CaptureSource, OpenCapture } from '../api/handlers.ts';
 import { VmlanError } from '../core/errors.ts';
 import type { CaptureRequest, CaptureStream, Driver } from '../drivers/driver.ts';
 import { MAX_SNAP_LEN } from '../model/api.ts';
-import type { CaptureQuery, GuestView } from '../model/api.ts';
+import type { CaptureQuery } from '../model/api.ts';
 import { mergeCaptures } from './capture-merge.ts';
-import type { Networks } from './networks.ts';
+import type { Subjects } from './subjects.ts';
 
 /** At one time, of all networks. */
 export const MAX_CAPTURES = 32;
 
 export interface CapturesParts {
   readonly driver: Pick<Driver, 'capture'>;
-  readonly networks: Networks;
-  readonly guest: (name: string) => Promise<GuestView>;
+  readonly subjects: Subjects;
 }
 
 export class Captures implements CaptureSource {
@@ -37,7 +36,7 @@ export class Captures implements CaptureSource {
     }
     this.#opening++;
     try {
-      const networks = await this.#networksOf(query);
+      const networks = await this.#parts.subjects.running(query);
       return this.#add(await this.#openAll(networks, requestOf(query)), query);
     } finally {
       this.#opening--;
@@ -60,29 +59,6 @@ export class Captures implements CaptureSource {
     });
     stream.once('close', () => this.#running.delete(id));
     return { id, stream };
-  }
-
-  async #networksOf({ guest, network }: CaptureQuery): Promise<readonly string[]> {
-    const { networks } = this.#parts;
-    if (network !== undefined) networks.get(network);
-    if (guest === undefined) return [this.#checkRunning(network!)];
-    const { nics } = await this.#parts.guest(guest);
-    const its = [...new Set(nics.map((nic) => nic.network))];
-    const meant = network === undefined ? its : its.filter((name) => name === network);
-    if (meant.length === 0) {
-      throw new VmlanError('not-found', `guest "${guest}" has no card on network "${network}"`, {
-        hint: `it has one on: ${its.join(', ')}`,
-      });
-    }
-    const running = meant.filter((name) => networks.shallRun(name));
-    return running.length > 0 ? running : [this.#checkRunning(meant[0]!)];
-  }
-
-  #checkRunning(network: string): string {
-    if (this.#parts.networks.shallRun(network)) return network;
-    throw new VmlanError('unavailable', `network "${network}" does not run`, {
-      hint: `start it with: vmlan network start ${network}`,
-    });
   }
 
   async #openAll(networks: readonly string[], request: CaptureRequest): Promise<readonly CaptureStream[]> {

@@ -14,7 +14,9 @@ import { NetworkConfigs } from './network-configs.ts';
 import type { ChangeOptions } from './network-configs.ts';
 import type { Networks } from './networks.ts';
 import { Presenter } from './presenter.ts';
+import { probeGuest } from './probes.ts';
 import { Shapes } from './shapes.ts';
+import { Subjects } from './subjects.ts';
 import { leaseViews } from './views.ts';
 
 export interface HandlerOptions {
@@ -40,12 +42,14 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
   const health = new Health(context, networks);
   const show = new Presenter(context, networks, { guests, forwards, records, health });
   const configs = new NetworkConfigs(context, { networks, guests, forwards, records });
-  const captures = new Captures({ driver: context.driver, networks, guest: (name) => show.guest(name) });
   const tokenView = (token: string): TokenView => ({
     token,
     file: context.token.file,
     address: context.listening.address,
   });
+  const { driver } = context;
+  const subjects = new Subjects(networks, (name) => show.guest(name));
+  const captures = new Captures({ driver, subjects });
   const handlers: ApiHandlers = {
     createNetwork: ({ body, query }) => configs.create(body, options(query)),
     updateNetwork: ({ params, body, query }) => configs.patch(params.name, body, options(query)),
@@ -120,6 +124,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
       await shapes.remove(params.id);
       return null;
     },
+    probeGuest: ({ params, body }) => probeGuest({ driver, networks, subjects }, params.name, body),
     endCapture: ({ params }) => {
       captures.end(params.id);
       return null;

@@ -15,6 +15,7 @@ import type {
   ForwardSpec,
   LinkSpec,
   NicConfig,
+  ProbeOutcome,
   Reservation,
   ShapeSpec,
 } from '../engine/control-messages.ts';
@@ -180,6 +181,8 @@ export interface Driver {
   /** The addresses of a NIC, leased for it if need be. */
   allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress>;
   snapshot(network: string): Promise<EngineSnapshot>;
+  /** Tries a port of a guest of a running network, by its name. */
+  probe(network: string, guest: string, protocol: 'tcp' | 'udp', port: number): Promise<ProbeOutcome>;
   /** Frames of a running network as they come by. Throws VmlanError `invalid` for a filter that is none. */
   capture(network: string, request: CaptureRequest): Promise<CaptureStream>;
   /** The leases of a network as its services store them, also while it does not run. */

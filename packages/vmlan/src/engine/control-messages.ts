@@ -117,6 +117,12 @@ export type CaptureTotals = readonly {
   readonly lost: number;
 }[];
 
+/** `absent`: the guest is not there, or nobody has its address; `silent`: nothing came back. */
+export interface ProbeOutcome {
+  readonly address: string | null;
+  readonly state: 'open' | 'closed' | 'silent' | 'absent';
+}
+
 export type SocketAddress = { readonly unix: string } | { readonly host: string; readonly port: number };
 
 export type LinkSpec =
@@ -189,6 +195,14 @@ export type ToEngine =
   | { readonly type: 'set-reservations'; readonly id: number; readonly reservations: readonly Reservation[] }
   /** What `EngineConfig.closed` said, anew; flows that are open go on. */
   | { readonly type: 'set-closed'; readonly id: number; readonly closed: readonly string[] }
+  /** Tries a port of a guest, by its name. Result: ProbeOutcome. */
+  | {
+      readonly type: 'probe';
+      readonly id: number;
+      readonly guest: string;
+      readonly protocol: 'tcp' | 'udp';
+      readonly port: number;
+    }
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }
   /** Result: EngineSnapshot. */

@@ -6,7 +6,7 @@
  */
 import { VmlanError } from '../core/errors.ts';
 import { type Forward, type ForwardContext, MAX_FORWARDS, TcpForward, UdpForward } from '../nat/forwards.ts';
-import type { GuestTarget } from '../nat/forwards.ts';
+import type { GuestTarget } from '../nat/guest-path.ts';
 import type { ListenAddress } from '../nat/forward-sockets.ts';
 import type { ReverseTarget } from '../nat/policy.ts';
 import { bindError, checkPath } from './attachments.ts';

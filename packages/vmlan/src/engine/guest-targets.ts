@@ -3,7 +3,7 @@
  *
  * Zone: flow.
  */
-import type { GuestTarget } from '../nat/forwards.ts';
+import type { GuestTarget } from '../nat/guest-path.ts';
 import type { LeaseStore } from '../services/lease-store.ts';
 import { MAPPED } from '../stack/path.ts';
 import { formatWords } from './config.ts';

@@ -10,6 +10,7 @@ import { VmlanError, toErrorData } from '../core/errors.ts';
 import { MAX_FRAME_LEN } from '../links/link.ts';
 import { StreamBuffers } from '../links/stream-framing.ts';
 import { EchoNat } from '../nat/echo-nat.ts';
+import { MAX_PROBES, Probes } from '../nat/probes.ts';
 import { UdpNat } from '../nat/udp-nat.ts';
 import { Dhcp6Server } from '../services/dhcpv6.ts';
 import { DhcpServer } from '../services/dhcp.ts';
@@ -24,6 +25,7 @@ import { TcpSegments } from '../stack/tcp/segments.ts';
 import { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { LinkOutput, Port } from '../switching/port.ts';
 import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks, udpGsoWorks } from '../sys/probe.ts';
+import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
 import { Captures } from './captures.ts';
@@ -35,6 +37,7 @@ import type {
   EngineSnapshot,
   FromEngine,
   Reservation,
+  ProbeOutcome,
   ToEngine,
 } from './control-messages.ts';
 import { dhcp4Config, dhcp6Config, hostNumber, reservations4, reservations6 } from './dhcp-config.ts';
@@ -91,6 +94,8 @@ export class NetworkEngine {
   readonly #questions: UpstreamQuestions;
   readonly #shapes: Shapes;
   readonly #captures: Captures;
+  readonly #targets: GuestTargets;
+  readonly #probes: Probes;
   /** Ports whose flows end after their grace, in the order in which they went. */
   readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
   readonly #dnsScratch: number;
@@ -148,7 +153,9 @@ export class NetworkEngine {
       removePort: (port) => this.removePort(port),
       onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
     });
+    this.#targets = new GuestTargets(this.guests, this.#segments, this.store);
     this.#forwards = this.#newForwards(streams);
+    this.#probes = this.#newProbes(streams);
     this.#captures = new Captures({
       sys,
       counters: this.counters,
@@ -216,6 +223,7 @@ export class NetworkEngine {
         onTcp: (packet, nowMs) => this.tcp.onSegment(packet, nowMs),
         onUdp: (packet, nowMs) => this.udp.onUdp(packet, nowMs),
         onEcho: (packet, nowMs) => this.echo.onEcho(packet, nowMs),
+        onUnreachable: (packet) => this.#probes.onUnreachable(packet),
       },
       dhcp: this.#dhcp,
       dhcp6: this.#dhcp6,
@@ -239,7 +247,7 @@ export class NetworkEngine {
   pollAt(nowMs: number): number {
     if (this.#captures.isDue) return nowMs;
     let at = Math.min(this.#routeCheckMs, this.tcp.pollAt(), this.udp.pollAt(), this.echo.pollAt());
-    at = Math.min(at, this.#segments.pollAt(nowMs), this.#shapes.pollAt(nowMs));
+    at = Math.min(at, this.#segments.pollAt(nowMs), this.#shapes.pollAt(nowMs), this.#probes.pollAt());
     return this.#dying.length > 0 ? Math.min(at, this.#dying[0]!.atMs) : at;
   }
 
@@ -263,6 +271,7 @@ export class NetworkEngine {
       this.store.advance(this.#sys.epochMs());
     }
     this.#journal.flush();
+    this.#probes.poll(nowMs);
     this.#captures.flush();
   }
 
@@ -352,6 +361,8 @@ export class NetworkEngine {
         break;
       case 'allocate':
         return this.#allocate(message.id, message.nic, message.mac);
+      case 'probe':
+        return this.#probe(message);
       case 'start-capture':
         return this.#captures.start(message.captureId, message.spec, message.ring);
       case 'stop-capture':
@@ -516,6 +527,29 @@ export class NetworkEngine {
     });
   }
 
+  #newProbes(streams: HostStreamIo): Probes {
+    const sys = this.#sys;
+    const kind = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
+    const sockets = {
+      openPair: () => sys.socketpair(C.AF_UNIX, kind),
+      second: () => sys.pairSecond(),
+      close: (fd: number) => void sys.close(fd),
+      adopt: (flow: TcpFlow, fd: number) => streams.adopt(flow, fd, true),
+    };
+    return new Probes({ tcp: this.tcp, udp: this.udp, sockets, view: sys.arena.view });
+  }
+
+  /** Answered later. */
+  #probe({ id, guest, protocol, port }: Extract<ToEngine, { type: 'probe' }>): ProbeOutcome | typeof LATER {
+    if (this.#probes.size >= MAX_PROBES)
+      throw new VmlanError('exhausted', `${MAX_PROBES} ports are being tried already`);
+    const target = this.#targets.byName(guest);
+    if (target === null) return { address: null, state: 'absent' };
+    const address = formatWords(target.words);
+    this.#probes[protocol](target, port, this.loop.now, (state) => this.#done(id, { address, state }));
+    return LATER;
+  }
+
   #newForwards(streams: HostStreamIo): ForwardTable {
     const context = {
       tcp: this.tcp,
@@ -524,8 +558,7 @@ export class NetworkEngine {
       counters: this.counters,
       adopt: (flow: TcpFlow, fd: number, unix: boolean) => streams.adopt(flow, fd, unix),
     };
-    const targets = new GuestTargets(this.guests, this.#segments, this.store);
-    return new ForwardTable(context, targets, (reverse) => this.#segments.setReverse(reverse));
+    return new ForwardTable(context, this.#targets, (reverse) => this.#segments.setReverse(reverse));
   }
 }
 

@@ -8,6 +8,8 @@
 import * as z from 'zod';
 import { NETWORK_CONFIG_ROUTES } from './network-config-routes.ts';
 import type { NetworkConfigRoutes } from './network-config-routes.ts';
+import { probeInputSchema, probeResultSchema } from './probe.ts';
+import type { ProbeInput, ProbeResult } from './probe.ts';
 import { captureQuerySchema, capturedLineSchema } from './captures.ts';
 import type { CaptureQuery, CapturedLine } from './captures.ts';
 import {
@@ -118,6 +120,7 @@ export interface ApiRoutes extends NetworkConfigRoutes {
   readonly deleteShape: Route<IdParams, Nothing, Nothing, null>;
   readonly events: Route<Nothing, EventsQuery, Nothing, EventView>;
   readonly capture: Route<Nothing, CaptureQuery, Nothing, CapturedLine>;
+  readonly probeGuest: Route<NamedParams, Nothing, ProbeInput, ProbeResult>;
   readonly endCapture: Route<IdParams, Nothing, Nothing, null>;
 }
 
@@ -405,6 +408,15 @@ export const API_ROUTES: ApiRoutes = {
     query: captureQuerySchema,
     result: capturedLineSchema,
   },
+  probeGuest: {
+    method: 'POST',
+    path: '/v1/guests/:name/probe',
+    summary: 'Try whether a guest answers at a port',
+    status: 200,
+    ...byName,
+    body: probeInputSchema,
+    result: probeResultSchema,
+  },
   endCapture: {
     method: 'DELETE',
     path: '/v1/captures/:id',
@@ -416,6 +428,7 @@ export const API_ROUTES: ApiRoutes = {
 
 export * from './network-config.ts';
 export * from './captures.ts';
+export * from './probe.ts';
 export * from './requests.ts';
 export * from './shape.ts';
 export * from './views.ts';

@@ -19,7 +19,8 @@ import { parseMac } from '../wire/address.ts';
 import { GUEST_MAC, ipv4Frame, ipv6Frame, tcpOf } from '../wire/packets.fixture.ts';
 import { GUEST_4, NatBench } from './bench.fixture.ts';
 import type { Client, ForwardSockets, ListenAddress } from './forward-sockets.ts';
-import { type ForwardContext, type GuestTarget, TcpForward, UdpForward } from './forwards.ts';
+import { type ForwardContext, TcpForward, UdpForward } from './forwards.ts';
+import type { GuestTarget } from './guest-path.ts';
 import { type ScriptedMessages, bytesOf, latin1, textOf, words } from './scripted-sockets.fixture.ts';
 
 const EAGAIN = -11;

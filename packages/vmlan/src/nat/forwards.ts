@@ -7,20 +7,17 @@
  * away is muted: its clients are refused at once.
  */
 import { type Counters, counter } from '../core/counters.ts';
-import type { Gateway } from '../stack/gateway.ts';
 import type { Neighbor } from '../stack/neighbor.ts';
 import { MAPPED, Path } from '../stack/path.ts';
 import { RESOLVING, type TcpFlow } from '../stack/tcp/flow.ts';
 import type { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { Client, ForwardSockets, ListenAddress } from './forward-sockets.ts';
+import { type GuestTarget, aim, freePort, pathTo } from './guest-path.ts';
 import type { FlowOwner, UdpFlow } from './udp-flow.ts';
 import type { UdpNat } from './udp-nat.ts';
 
 export const MAX_FORWARDS = 16_384;
 export const MAX_CLIENTS_PER_UDP_FORWARD = 4_096;
-const FIRST_PORT = 49_152; // RFC 6335 §6: dynamic ports
-const LAST_PORT = 65_535;
-const PORT_TRIES = 64;
 const ACCEPT_BUDGET = 64;
 const RECV_BUDGET = 64;
 const RECV_AT_ONCE = 64;
@@ -29,15 +26,6 @@ const ACCEPTED = counter('forward_connections');
 const ABSENT = counter('forward_guest_absent');
 const REFUSED = counter('forward_refused');
 const CLIENTS_FULL = counter('drop_forward_clients_full');
-
-/** A guest as a forward finds it. */
-export interface GuestTarget {
-  readonly gateway: Gateway;
-  /** Mapped words of its address. */
-  readonly words: Int32Array;
-  /** Known port and MAC, or null: the segment is asked. */
-  readonly neighbor: Neighbor | null;
-}
 
 export interface ForwardContext {
   readonly tcp: TcpTranslator;
@@ -61,44 +49,6 @@ export interface Forward {
   /** Looks whether the guest is there and opens or mutes the socket. */
   refresh(nowMs: number): void;
   close(): void;
-}
-
-let nextPort = FIRST_PORT;
-
-/** A port of the gateway that this guest endpoint does not talk to yet, or -1. */
-function freePort(isTaken: (port: number) => boolean): number {
-  for (let i = 0; i < PORT_TRIES; i++) {
-    const port = nextPort;
-    nextPort = nextPort === LAST_PORT ? FIRST_PORT : nextPort + 1;
-    if (!isTaken(port)) return port;
-  }
-  return -1;
-}
-
-/** The path from the gateway to the guest; port and MAC may still be unknown. */
-function pathTo(target: GuestTarget): Path {
-  const path = new Path();
-  const { config, segment } = target.gateway;
-  const [w0, w1, w2, w3] = target.words;
-  path.segment = segment;
-  path.setGuest(w0!, w1!, w2!, w3!);
-  if (w2 === MAPPED && (w0! | w1!) === 0) {
-    path.family = 4;
-    path.setRemote(0, 0, MAPPED, config.address4);
-  } else {
-    path.family = 6;
-    // A link-local guest needs a link-local peer (RFC 6724 rule 2).
-    const own = w0! >>> 22 === 0x3fa || config.address6 === null ? config.linkLocal : config.address6;
-    path.setRemote(own[0]!, own[1]!, own[2]!, own[3]!);
-  }
-  if (target.neighbor !== null) aim(path, target.neighbor);
-  return path;
-}
-
-function aim(path: Path, neighbor: Neighbor): void {
-  path.port = neighbor.port;
-  path.macHi = neighbor.macHi;
-  path.macLo = neighbor.macLo;
 }
 
 export class TcpForward implements Forward {

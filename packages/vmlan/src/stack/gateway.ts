@@ -59,6 +59,8 @@ export interface Forwarding {
   onUdp(packet: Packet, nowMs: number): void;
   /** An echo request to somebody else. */
   onEcho(packet: Packet, nowMs: number): void;
+  /** A guest tells the gateway that what it was sent was in vain. */
+  onUnreachable?(packet: Packet, nowMs: number): void;
 }
 
 export class Gateway {
@@ -299,7 +301,9 @@ export class Gateway {
     const v = this.output.view;
     const verdict = p.l4Len < icmpv4.HEADER_LEN ? 1 : icmpv4.check(v, p.l4, p.l4Len);
     if (verdict !== 0) return this.#counters.count(DROP_ICMP[verdict]!);
-    if (icmpv4.type(v, p.l4) !== icmpv4.TYPE_ECHO_REQUEST) return;
+    const type = icmpv4.type(v, p.l4);
+    if (type === icmpv4.TYPE_UNREACHABLE && toGateway) return this.#forwarding.onUnreachable?.(p, nowMs);
+    if (type !== icmpv4.TYPE_ECHO_REQUEST) return;
     // RFC 1122 §3.2.2.6 lets a host ignore an echo to a broadcast address.
     if (p.group || this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
     if (toGateway) this.icmp.replyEcho(p);
@@ -316,6 +320,9 @@ export class Gateway {
         if (this.config.addressesOnly) return this.#counters.count(DROP_SERVICES_OFF);
         if (toGateway) return this.icmp.replyEcho(p);
         if (!p.group) this.#forwarding.onEcho(p, nowMs);
+        return;
+      case icmpv6.TYPE_UNREACHABLE:
+        if (toGateway) this.#forwarding.onUnreachable?.(p, nowMs);
         return;
       case icmpv6.TYPE_NEIGHBOR_SOLICIT:
         return this.#discovery.onSolicit(p, nowMs);

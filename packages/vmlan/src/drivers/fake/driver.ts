@@ -13,6 +13,7 @@ import type {
   ForwardSnapshot,
   GuestSnapshot,
   NicConfig,
+  ProbeOutcome,
 } from '../../engine/control-messages.ts';
 import { MODES } from '../../model/network.ts';
 import type { Network } from '../../model/network.ts';
@@ -185,6 +186,12 @@ export class FakeDriver implements Driver {
       sinceMs: 0,
       ...NO_TRAFFIC,
     };
+  }
+
+  /** Who is connected is open at every port. */
+  async probe(network: string, guest: string): Promise<ProbeOutcome> {
+    const nic = (await this.snapshot(network)).guests.find((one) => one.guest === guest && one.link !== 'none');
+    return nic === undefined ? { address: null, state: 'absent' } : { address: nic.address4[0] ?? null, state: 'open' };
   }
 
   /** One frame, whatever was asked for: the capture ends with it, or when it is told to. */

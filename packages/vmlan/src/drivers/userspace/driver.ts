@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VmlanError, toErrorData } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
-import type { AllocatedAddress, EngineEvent, EngineSnapshot } from '../../engine/control-messages.ts';
+import type { AllocatedAddress, EngineEvent, EngineSnapshot, ProbeOutcome } from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import { applySteps } from '../apply.ts';
 import type {
@@ -281,6 +281,10 @@ export class UserspaceDriver implements Driver {
 
   async snapshot(network: string): Promise<EngineSnapshot> {
     return (await this.#mustRun(network)).client.call('snapshot', {});
+  }
+
+  async probe(network: string, guest: string, protocol: 'tcp' | 'udp', port: number): Promise<ProbeOutcome> {
+    return (await this.#mustRun(network)).client.call('probe', { guest, protocol, port });
   }
 
   async capture(network: string, request: CaptureRequest): Promise<CaptureStream> {

@@ -131,6 +131,11 @@ export class NetworkService {
     return (await this.#engine.request({ type: 'snapshot' })) as Methods['snapshot']['result'];
   }
 
+  async probe({ guest, protocol, port }: Methods['probe']['params']): Result<'probe'> {
+    const outcome = await this.#engine.request({ type: 'probe', guest, protocol, port });
+    return outcome as Methods['probe']['result'];
+  }
+
   /** Starts to keep frames; `begin` says where they go. */
   async capture(
     request: CaptureRequest,

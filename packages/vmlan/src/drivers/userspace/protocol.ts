@@ -5,7 +5,7 @@
  * so.
  */
 import type { ErrorData } from '../../core/errors.ts';
-import type { AllocatedAddress, EngineConfig, EngineSnapshot } from '../../engine/control-messages.ts';
+import type { AllocatedAddress, EngineConfig, EngineSnapshot, ProbeOutcome } from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import type { AppliedState, CaptureRequest, Step, WantedLink } from '../driver.ts';
 import type { NetworkPaths } from '../network-paths.ts';
@@ -63,6 +63,10 @@ export interface Methods {
     readonly result: AllocatedAddress;
   };
   readonly snapshot: { readonly params: object; readonly result: EngineSnapshot };
+  readonly probe: {
+    readonly params: { readonly guest: string; readonly protocol: 'tcp' | 'udp'; readonly port: number };
+    readonly result: ProbeOutcome;
+  };
   /** After the answer the connection carries the capture, until it ends; END_CAPTURE asks for that. */
   readonly capture: { readonly params: CaptureRequest; readonly result: null };
   readonly stop: { readonly params: object; readonly result: null };
