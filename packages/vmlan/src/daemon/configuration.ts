@@ -38,7 +38,11 @@ export class Configuration {
 
   static async load(options: ConfigurationOptions): Promise<Configuration> {
     const config = loadConfig(await contextOf(options, undefined));
-    await options.store.putPicks(config.picked);
+    await options.store.putPicks(config.picked).catch((error: unknown) => {
+      // A full disk stops nobody who has all he needs.
+      const reason = (error as Error).message;
+      options.store.warnings.push(`the subnets that were picked may be others after a restart: ${reason}`);
+    });
     return new Configuration(options, config);
   }
 
@@ -62,8 +66,9 @@ export class Configuration {
 
   /** Writes what was judged, unless the file says it already; then it holds. `text`: what the file is to say instead. */
   async commit(config: Config, text: string | null = config.text): Promise<void> {
-    if (text !== this.read()) await this.#write(text);
+    // Before the file: a subnet that is remembered in vain does no harm.
     await this.#options.store.putPicks(config.picked);
+    if (text !== this.read()) await this.#write(text);
     this.#current = config;
   }
 

@@ -131,12 +131,17 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
   const { paths, logger } = options;
   const hostRoutes = options.hostRoutes ?? ((): readonly HostRoute[] => readHostRoutes());
   const store = await Store.open(paths.state);
-  const identify = await loadIdentity(paths.state);
+  const { identify, warning } = await loadIdentity(paths.state);
+  if (warning !== null) store.warnings.push(`${warning}; MAC addresses that are derived from it may change`);
   const driver = options.makeDriver(paths);
   const { config: file, configRequired: required } = paths;
   const configuration = await Configuration.load({ file, required, identify, hostRoutes, store, driver });
-  for (const warning of store.warnings) logger.warn(warning);
   const startedMs = Date.now();
+  const events = new EventHub(startedMs);
+  for (const text of store.warnings) {
+    logger.warn(text);
+    events.publish('warning', {}, text);
+  }
   return {
     version: options.version,
     startedMs,
@@ -147,7 +152,7 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
     },
     store,
     driver,
-    events: new EventHub(startedMs),
+    events,
     logger,
     privileged: options.uid === 0,
     identify,

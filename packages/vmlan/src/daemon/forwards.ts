@@ -15,6 +15,7 @@ import { forwardId, forwardsOf, recordId } from './desired.ts';
 import type { NamedForward } from './desired.ts';
 import type { Networks } from './networks.ts';
 import { Serial } from '../core/serial.ts';
+import type { ShelfChange } from './shelf.ts';
 import type { StoredForward, StoredRecord } from './store.ts';
 
 const QUEUE = 'all';
@@ -50,7 +51,7 @@ export class Forwards {
       this.#check(network, forward);
       const { protocol, direction, host, guest } = forward;
       const stored = { id: forwardId(network.name, forward), network: network.name, protocol, direction, host, guest };
-      await this.#put([...this.#context.store.forwards, stored], network.name);
+      await this.#change({ put: [stored] }, network.name);
       const text = `${protocol} ${host} ${direction === 'host' ? 'to' : 'from'} ${guest}`;
       this.#context.events.publish('forward-added', { network: network.name }, `forward of ${text}`);
       return stored;
@@ -91,12 +92,9 @@ export class Forwards {
 
   remove(id: string): Promise<void> {
     return this.#serial.run(QUEUE, async () => {
-      const stored = this.#context.store.forwards.find((entry) => entry.id === id);
+      const stored = this.#context.store.forwardsById.get(id);
       if (stored === undefined) throw this.#notRemovable(id);
-      await this.#put(
-        this.#context.store.forwards.filter((entry) => entry.id !== id),
-        stored.network,
-      );
+      await this.#change({ remove: [id] }, stored.network);
       this.#context.events.publish('forward-removed', { network: stored.network }, `forward of ${stored.host} ended`);
     });
   }
@@ -111,21 +109,13 @@ export class Forwards {
   /** Forgets those of a network that is no more. */
   dropNetwork(network: string): Promise<void> {
     return this.#serial.run(QUEUE, async () => {
-      const { forwards } = this.#context.store;
-      const left = forwards.filter((entry) => entry.network !== network);
-      if (left.length < forwards.length) await this.#context.store.putForwards(left);
+      const gone = this.#context.store.forwards.filter((entry) => entry.network === network);
+      if (gone.length > 0) await this.#context.store.change({ forwards: { remove: gone.map(({ id }) => id) } });
     });
   }
 
-  async #put(forwards: readonly StoredForward[], network: string): Promise<void> {
-    const before = this.#context.store.forwards;
-    await this.#context.store.putForwards(forwards);
-    try {
-      if (this.#context.config.networks.has(network)) await this.#networks.update(network);
-    } catch (error) {
-      await this.#context.store.putForwards(before);
-      throw error;
-    }
+  #change(forwards: ShelfChange<StoredForward>, network: string): Promise<void> {
+    return this.#context.store.change({ forwards }, () => this.#networks.updateConfigured(network));
   }
 }
 
@@ -152,11 +142,11 @@ export class Records {
         value,
         ttl: input.ttl ?? null,
       };
-      const known = [...this.#context.store.records, ...this.configured(network)];
-      if (known.some((record) => record.id === stored.id)) {
+      const isConfigured = this.configured(network).some((record) => record.id === stored.id);
+      if (isConfigured || this.#context.store.recordsById.has(stored.id)) {
         throw new VmlanError('conflict', `network "${network.name}" has the record ${name} ${type} ${value} already`);
       }
-      await this.#put([...this.#context.store.records, stored], network.name);
+      await this.#change({ put: [stored] }, network.name);
       this.#context.events.publish('record-added', { network: network.name }, `${name} ${type} ${value}`);
       return stored;
     });
@@ -173,7 +163,7 @@ export class Records {
 
   remove(id: string): Promise<void> {
     return this.#serial.run(QUEUE, async () => {
-      const stored = this.#context.store.records.find((entry) => entry.id === id);
+      const stored = this.#context.store.recordsById.get(id);
       if (stored === undefined) {
         const isConfigured = this.#networks.all.some((network) =>
           this.configured(network).some((one) => one.id === id),
@@ -182,10 +172,7 @@ export class Records {
           ? new VmlanError('conflict', `record "${id}" stands in networks.yaml`, { hint: 'remove it there' })
           : new VmlanError('not-found', `no record "${id}"`, { hint: 'vmlan dns list shows their ids' });
       }
-      await this.#put(
-        this.#context.store.records.filter((entry) => entry.id !== id),
-        stored.network,
-      );
+      await this.#change({ remove: [id] }, stored.network);
       this.#context.events.publish(
         'record-removed',
         { network: stored.network },
@@ -197,21 +184,13 @@ export class Records {
   /** Forgets those of a network that is no more. */
   dropNetwork(network: string): Promise<void> {
     return this.#serial.run(QUEUE, async () => {
-      const { records } = this.#context.store;
-      const left = records.filter((entry) => entry.network !== network);
-      if (left.length < records.length) await this.#context.store.putRecords(left);
+      const gone = this.#context.store.records.filter((entry) => entry.network === network);
+      if (gone.length > 0) await this.#context.store.change({ records: { remove: gone.map(({ id }) => id) } });
     });
   }
 
-  async #put(records: readonly StoredRecord[], network: string): Promise<void> {
-    const before = this.#context.store.records;
-    await this.#context.store.putRecords(records);
-    try {
-      if (this.#context.config.networks.has(network)) await this.#networks.update(network);
-    } catch (error) {
-      await this.#context.store.putRecords(before);
-      throw error;
-    }
+  #change(records: ShelfChange<StoredRecord>, network: string): Promise<void> {
+    return this.#context.store.change({ records }, () => this.#networks.updateConfigured(network));
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * Guests: registering them, changing their NICs, opening and closing their links.
  *
- * Zone: control.  A change is first in memory, then carried into the running network, then on disk; when one of these
- * fails, the guest is as it was.  Changes of one guest are made one after the other.
+ * Zone: control.  A change is stored and carried into the running network, or the guest is as it was.  Changes of one
+ * guest are made one after the other.
  */
 import { VmlanError } from '../core/errors.ts';
 import { checkSocketPath, networkPaths, nicSockets } from '../drivers/network-paths.ts';
@@ -148,15 +148,8 @@ export class Guests {
   remove(name: string): Promise<void> {
     return this.#serial.run(name, async () => {
       const guest = this.get(name);
-      const networks = networksOf(guest);
-      this.#context.store.guests.delete(name);
-      try {
-        for (const network of networks) await this.#networks.update(network);
-        await this.#context.store.removeGuest(name);
-      } catch (error) {
-        this.#context.store.guests.set(name, guest);
-        throw error;
-      }
+      const change = { guests: { remove: [name] } };
+      await this.#context.store.change(change, () => this.#carry(networksOf(guest)));
       this.#context.events.publish('guest-removed', { guest: name }, `${name} was removed`);
     });
   }
@@ -203,15 +196,13 @@ export class Guests {
     return this.#serial.run(name, async () => {
       const guest = this.get(name);
       const nics = network === undefined ? guest.nics : [this.#nicOf(guest, network)];
-      for (const nic of nics) {
-        await this.#networks.update(nic.network, new Set([nicKey(name, nic.index)]));
-      }
-      const keys = new Set(nics.map((nic) => nic.index));
-      const detached = guest.nics.map((nic) => (keys.has(nic.index) ? { ...nic, attachment: null } : nic));
-      await this.#put(
-        { name, nics: detached },
-        nics.map((nic) => nic.network),
-      );
+      const indexes = new Set(nics.map((nic) => nic.index));
+      const detached = guest.nics.map((nic) => (indexes.has(nic.index) ? { ...nic, attachment: null } : nic));
+      const networks = nics.map((nic) => nic.network);
+      await this.#context.store.change({ guests: { put: [{ name, nics: detached }] } }, async () => {
+        for (const nic of nics) await this.#networks.update(nic.network, new Set([nicKey(name, nic.index)]));
+        await this.#carry(networks);
+      });
     });
   }
 
@@ -221,25 +212,21 @@ export class Guests {
       await this.#serial.run(name, async () => {
         const guest = this.find(name);
         const nics = guest?.nics.filter((nic) => nic.network !== network) ?? [];
-        if (nics.length > 0) return this.#context.store.putGuest({ name, nics });
-        await this.#context.store.removeGuest(name);
+        if (nics.length > 0) return this.#context.store.change({ guests: { put: [{ name, nics }] } });
+        await this.#context.store.change({ guests: { remove: [name] } });
         this.#context.events.publish('guest-removed', { network, guest: name }, `${name} was removed`);
       });
     }
   }
 
   async #put(guest: StoredGuest, networks: readonly string[]): Promise<StoredGuest> {
-    const { guests } = this.#context.store;
-    const before = guests.get(guest.name);
-    try {
-      await this.#context.store.putGuest(guest);
-      for (const network of networks) await this.#networks.update(network);
-    } catch (error) {
-      if (before === undefined) await this.#context.store.removeGuest(guest.name);
-      else await this.#context.store.putGuest(before);
-      throw error;
-    }
+    await this.#context.store.change({ guests: { put: [guest] } }, () => this.#carry(networks));
     return guest;
+  }
+
+  /** Makes the networks that run be as the store says. */
+  async #carry(networks: readonly string[]): Promise<void> {
+    for (const network of networks) await this.#networks.update(network);
   }
 }
 

@@ -1,23 +1,54 @@
 /**
  * What is always the same on this machine and different on every other: the root of MAC addresses and ULA prefixes.
  *
- * Zone: control.  machine-id(5) must not be shown to others, so only a hash that is keyed with it leaves this file.
+ * Zone: control.  machine-id(5) must not be shown to others, so only a hash that is keyed with it leaves this file.  An
+ * id of our own, where the machine has none or a backup brought one, is kept in the state directory and comes first.
  */
 import { createHmac, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readDurable, writeDurable } from '../sys/durable-file.ts';
+import { StateFile } from '../sys/state-file.ts';
 
 const MACHINE_ID_FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];
 const ID = /^[0-9a-f]{32}$/;
+const FORMAT_VERSION = 2;
 
-/** `identify`: 32 bytes for any text. A machine without an id gets one of our own, kept in the state directory. */
+/** 32 bytes for any text. */
+export type Identify = (text: string) => Uint8Array;
+
+export interface Identity {
+  readonly identify: Identify;
+  readonly id: string;
+  /** What was wrong with the id of our own. */
+  readonly warning: string | null;
+}
+
 export async function loadIdentity(
   stateDirectory: string,
   files: readonly string[] = MACHINE_ID_FILES,
-): Promise<(text: string) => Uint8Array> {
-  const id = systemId(files) ?? (await ownId(join(stateDirectory, 'machine-id')));
-  return (text) => createHmac('sha256', `vmlan ${id}`).update(text).digest();
+): Promise<Identity> {
+  const file = identityFile(stateDirectory);
+  const { value, warning } = await file.read();
+  // Where version 1 kept an id of our own.
+  const known = [...files, join(stateDirectory, 'machine-id')];
+  const id = value ?? systemId(known) ?? (await newId(file));
+  return { identify: (text) => createHmac('sha256', `vmlan ${id}`).update(text).digest(), id, warning };
+}
+
+export const identityFile = (stateDirectory: string): StateFile<string> =>
+  new StateFile(join(stateDirectory, 'identity.json'), {
+    version: FORMAT_VERSION,
+    migrations: {},
+    parse: (data) => {
+      if (typeof data === 'string' && ID.test(data)) return data;
+      throw new Error('it holds no id');
+    },
+  });
+
+async function newId(file: StateFile<string>): Promise<string> {
+  const id = randomUUID().replaceAll('-', '');
+  await file.write(JSON.stringify(id));
+  return id;
 }
 
 function systemId(files: readonly string[]): string | null {
@@ -30,15 +61,4 @@ function systemId(files: readonly string[]): string | null {
     }
   }
   return null;
-}
-
-async function ownId(path: string): Promise<string> {
-  const { value } = await readDurable(path, (text) => {
-    if (!ID.test(text.trim())) throw new Error('no machine id');
-    return text.trim();
-  });
-  if (value !== null) return value;
-  const id = randomUUID().replaceAll('-', '');
-  await writeDurable(path, `${id}\n`);
-  return id;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -53,4 +54,18 @@ test('a socket that answers belongs to another daemon', async (t) => {
   await new Promise<void>((resolve) => server.listen(path, resolve));
   await assert.rejects(clearSocketPath(path), { code: 'already-running' });
   server.close();
+});
+
+test('what is no file at all is replaced, and not waited for', (t) => {
+  const makers: ((path: string) => void)[] = [
+    (path) => mkdirSync(join(path, 'x'), { recursive: true }),
+    (path) => symlinkSync('/nowhere', path),
+    (path) => void execFileSync('mkfifo', [path]),
+  ];
+  for (const make of makers) {
+    const directory = folder(t);
+    make(join(directory, 'daemon.pid'));
+    DaemonLock.acquire(directory).release();
+    assert.deepEqual(readdirSync(directory), []);
+  }
 });

@@ -3,11 +3,12 @@
  *
  * Zone: control.  The file tells who the other one is; what decides in a race is that only one can bind the socket.
  */
-import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { VmlanError } from '../core/errors.ts';
-import { isRunning, ownIdentity } from '../sys/process-identity.ts';
+import { diskError, errnoOf } from '../sys/disk-error.ts';
+import { isRunning, ownIdentity, readIdentity } from '../sys/process-identity.ts';
 import type { ProcessIdentity } from '../sys/process-identity.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -24,7 +25,7 @@ export class DaemonLock {
     const path = join(runtimeDirectory, 'daemon.pid');
     for (let attempt = 0; attempt < 3; attempt++) {
       if (tryCreate(path)) return new DaemonLock(path);
-      const owner = readOwner(path);
+      const owner = readIdentity(path);
       if (owner !== null && isRunning(owner)) throw alreadyRunning(runtimeDirectory, owner.pid);
       removeStale(path, owner);
     }
@@ -32,7 +33,7 @@ export class DaemonLock {
   }
 
   release(): void {
-    if (readOwner(this.#path)?.pid === process.pid) rmSync(this.#path, { force: true });
+    if (readIdentity(this.#path)?.pid === process.pid) rmSync(this.#path, { force: true });
   }
 }
 
@@ -45,25 +46,16 @@ function alreadyRunning(directory: string, pid: number): VmlanError {
 /** The file appears whole or not at all: written aside, then linked, which fails if the name is taken. */
 function tryCreate(path: string): boolean {
   const aside = `${path}.${process.pid}`;
-  writeFileSync(aside, `${JSON.stringify(ownIdentity())}\n`, { mode: 0o600 });
   try {
+    rmSync(aside, { force: true, recursive: true });
+    writeFileSync(aside, `${JSON.stringify(ownIdentity())}\n`, { mode: 0o600 });
     linkSync(aside, path);
     return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+  } catch (cause) {
+    if (errnoOf(cause) === 'EEXIST') return false;
+    throw diskError(path, 'written', cause);
   } finally {
     rmSync(aside, { force: true });
-  }
-}
-
-function readOwner(path: string): ProcessIdentity | null {
-  try {
-    const value = JSON.parse(readFileSync(path, 'utf8')) as Partial<ProcessIdentity>;
-    const { pid, startTime } = value;
-    return typeof pid === 'number' && typeof startTime === 'string' ? { pid, startTime } : null;
-  } catch {
-    return null;
   }
 }
 
@@ -72,12 +64,12 @@ function removeStale(path: string, stale: ProcessIdentity | null): void {
   const aside = `${path}.stale-${process.pid}`;
   try {
     renameSync(path, aside);
-    const moved = readOwner(aside);
+    const moved = readIdentity(aside);
     if (moved !== null && moved.pid !== stale?.pid && isRunning(moved)) linkSync(aside, path);
   } catch {
     // Another starter was faster; the next attempt sees what it made.
   } finally {
-    rmSync(aside, { force: true });
+    rmSync(aside, { force: true, recursive: true });
   }
 }
 

@@ -214,6 +214,11 @@ export class Networks implements Disposable {
     return this.#serial.run(name, () => this.#stop(name));
   }
 
+  /** The same for what may belong to a network that is no longer configured. */
+  async updateConfigured(name: string): Promise<void> {
+    if (this.#context.config.networks.has(name)) await this.update(name);
+  }
+
   [Symbol.dispose](): void {
     this.#isClosing = true;
     this.#supervisor[Symbol.dispose]();

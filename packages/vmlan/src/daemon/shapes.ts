@@ -16,6 +16,7 @@ import { describeShape } from '../model/shape-units.ts';
 import type { Context } from './context.ts';
 import type { Guests } from './guests.ts';
 import type { Networks } from './networks.ts';
+import type { ShelfChange } from './shelf.ts';
 
 const QUEUE = 'all';
 
@@ -54,7 +55,7 @@ export class Shapes {
       const asked = shapeOf(end, peer);
       const known = this.#all.find((shape) => shape.id === asked.id);
       const shape = changed(known ?? asked, input, end.nic);
-      await this.#put([...this.#all.filter((other) => other.id !== shape.id), shape], [shape.network]);
+      await this.#change({ put: [shape] }, [shape.network]);
       this.#publish('shape-set', shape, wordsFor(shape));
       return viewOf(shape);
     });
@@ -63,10 +64,7 @@ export class Shapes {
   remove(id: string): Promise<void> {
     return this.#serial.run(QUEUE, async () => {
       const shape = this.#find(id);
-      await this.#put(
-        this.#all.filter((other) => other !== shape),
-        [shape.network],
-      );
+      await this.#change({ remove: [id] }, [shape.network]);
       this.#publish('shape-removed', shape, `${nameOf(shape)}: no shape any more`);
     });
   }
@@ -77,10 +75,7 @@ export class Shapes {
       const gone = this.#all.filter((shape) => shape.guest === name || shape.peer === name);
       if (gone.length === 0) return;
       const networks = new Set(gone.map((shape) => shape.network));
-      await this.#put(
-        this.#all.filter((shape) => !gone.includes(shape)),
-        [...networks],
-      );
+      await this.#change({ remove: gone.map(({ id }) => id) }, [...networks]);
     });
   }
 
@@ -137,17 +132,10 @@ export class Shapes {
     this.#context.events.publish(type, { network, guest }, message);
   }
 
-  async #put(shapes: readonly StoredShape[], networks: readonly string[]): Promise<void> {
-    const before = this.#all;
-    await this.#context.store.putShapes(shapes);
-    try {
-      for (const network of networks) {
-        if (this.#context.config.networks.has(network)) await this.#networks.update(network);
-      }
-    } catch (error) {
-      await this.#context.store.putShapes(before);
-      throw error;
-    }
+  #change(shapes: ShelfChange<StoredShape>, networks: readonly string[]): Promise<void> {
+    return this.#context.store.change({ shapes }, async () => {
+      for (const network of networks) await this.#networks.updateConfigured(network);
+    });
   }
 }
 

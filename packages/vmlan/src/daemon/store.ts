@@ -1,157 +1,165 @@
 /**
- * What the daemon remembers: registered guests, forwards and records made live, subnets it picked.
+ * What the daemon remembers: registered guests, forwards, records and shapes made live, subnets it picked.
  *
- * Zone: control.  One JSON file per guest, one for each other kind; each written durably before a change is reported
- * as done.  A damaged file is set aside and reported, and the rest loads.
+ * Zone: control.  One file per guest, and up to 64 files of each other kind, so that one change among thousands
+ * writes little.  A change is carried out between two steps of the disk, so that it is never live without
+ * being stored, nor stored without being live.  A damaged file is set aside and reported, and the rest loads.
  */
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import * as z from 'zod';
-import { VmlanError } from '../core/errors.ts';
-import { storedGuestSchema } from '../model/guest.ts';
 import type { StoredGuest } from '../model/guest.ts';
-import { isGuestName } from '../model/names.ts';
-import { recordTypeSchema } from '../model/requests.ts';
-import type { RecordType } from '../model/requests.ts';
-import { storedShapesSchema } from '../model/stored-shape.ts';
+import { storedGuestSchema } from '../model/guest.ts';
+import { storedShapeSchema } from '../model/stored-shape.ts';
 import type { StoredShape } from '../model/stored-shape.ts';
-import { listDurable, makeStateDirectory, readDurable, removeDurable, writeDurable } from '../sys/durable-file.ts';
+import { makeStateDirectory, removeTemporary } from '../sys/durable-file.ts';
+import type { Migrations, StateFormat } from '../sys/sealed-text.ts';
+import { StateFile } from '../sys/state-file.ts';
+import { Shelf } from './shelf.ts';
+import type { Placed, PreparedChange, ShelfChange, ShelfKind } from './shelf.ts';
+import { storedForwardSchema, storedPicksSchema, storedRecordSchema } from './stored.ts';
+import type { StoredForward, StoredRecord } from './stored.ts';
+
+export type { StoredForward, StoredRecord } from './stored.ts';
 
 export const MAX_GUESTS = 4096;
-export const MAX_LIVE_FORWARDS = 4096;
+export const MAX_LIVE_FORWARDS = 16_384;
 export const MAX_LIVE_RECORDS = 16_384;
 export const MAX_SHAPES = 4096;
-const FORMAT_VERSION = 1;
+/** Files of a kind that has thousands of small things. */
+const FILES_PER_KIND = 64;
 
-export interface StoredForward {
-  readonly id: string;
-  readonly network: string;
-  readonly protocol: 'tcp' | 'udp';
-  readonly direction: 'host' | 'reverse';
-  readonly host: string;
-  readonly guest: string;
+/** Version 2 brought the checksum, and the many files in place of forwards.json and records.json. */
+export const STATE_VERSION = 2;
+const same = (data: unknown): unknown => data;
+export const STATE_MIGRATIONS: Migrations = { 1: same };
+
+/** What is put in the place of another of the same name or id replaces it. */
+export interface StateChange {
+  readonly guests?: ShelfChange<StoredGuest>;
+  readonly forwards?: ShelfChange<StoredForward>;
+  readonly records?: ShelfChange<StoredRecord>;
+  readonly shapes?: ShelfChange<StoredShape>;
 }
 
-export interface StoredRecord {
-  readonly id: string;
-  readonly network: string;
-  readonly name: string;
-  readonly type: RecordType;
-  readonly value: string;
-  readonly ttl: number | null;
+interface Shelves {
+  readonly guests: Shelf<StoredGuest>;
+  readonly forwards: Shelf<StoredForward>;
+  readonly records: Shelf<StoredRecord>;
+  readonly shapes: Shelf<StoredShape>;
 }
 
-const forwardsSchema: z.ZodType<readonly StoredForward[]> = z.array(
-  z.object({
-    id: z.string(),
-    network: z.string(),
-    protocol: z.enum(['tcp', 'udp']),
-    direction: z.enum(['host', 'reverse']),
-    host: z.string(),
-    guest: z.string(),
-  }),
-);
-
-const recordsSchema: z.ZodType<readonly StoredRecord[]> = z.array(
-  z.object({
-    id: z.string(),
-    network: z.string(),
-    name: z.string(),
-    type: recordTypeSchema,
-    value: z.string(),
-    ttl: z.int().nullable(),
-  }),
-);
-
-const picksSchema: z.ZodType<Readonly<Record<string, string>>> = z.record(z.string(), z.string());
+const nothing = (): Promise<void> => Promise.resolve();
 
 export class Store {
-  readonly guests: Map<string, StoredGuest> = new Map<string, StoredGuest>();
+  /** What was found wrong with the state. */
   readonly warnings: string[] = [];
-  readonly #directory: string;
-  #forwards: readonly StoredForward[] = [];
-  #records: readonly StoredRecord[] = [];
-  #shapes: readonly StoredShape[] = [];
+  readonly #shelves: Shelves;
+  readonly #picksFile: StateFile<Readonly<Record<string, string>>>;
   #picks: ReadonlyMap<string, string> = new Map();
 
-  private constructor(directory: string) {
-    this.#directory = directory;
+  private constructor(directory: string, shelves: Shelves) {
+    this.#shelves = shelves;
+    this.#picksFile = new StateFile(join(directory, 'subnets.json'), formatOf(parserOf(storedPicksSchema)));
   }
 
   static async open(directory: string): Promise<Store> {
-    const store = new Store(directory);
     await makeStateDirectory(directory);
-    await makeStateDirectory(store.#path('guests'));
-    for (const name of await listDurable(store.#path('guests'), '.json')) await store.#loadGuest(name);
-    store.#forwards = (await store.#load('forwards.json', forwardsSchema)) ?? [];
-    store.#records = (await store.#load('records.json', recordsSchema)) ?? [];
-    store.#shapes = (await store.#load('shapes.json', storedShapesSchema)) ?? [];
-    store.#picks = new Map(Object.entries((await store.#load('subnets.json', picksSchema)) ?? {}));
+    await removeTemporary(directory);
+    const store = new Store(directory, {
+      guests: await Shelf.open(guestShelf(directory)),
+      forwards: await Shelf.open(manyShelf(directory, 'forwards', MAX_LIVE_FORWARDS, storedForwardSchema)),
+      records: await Shelf.open(manyShelf(directory, 'records', MAX_LIVE_RECORDS, storedRecordSchema)),
+      shapes: await Shelf.open(manyShelf(directory, 'shapes', MAX_SHAPES, storedShapeSchema)),
+    });
+    for (const shelf of Object.values(store.#shelves)) store.warnings.push(...shelf.warnings);
+    await store.#takeOver(directory, 'forwards', storedForwardSchema);
+    await store.#takeOver(directory, 'records', storedRecordSchema);
+    const { value, warning } = await store.#picksFile.read();
+    if (warning !== null) store.warnings.push(warning);
+    store.#picks = new Map(Object.entries(value ?? {}));
     return store;
   }
 
+  /** Version 1 had all things of a kind in one file, which goes when they are stored as they are now. */
+  async #takeOver(
+    directory: string,
+    kind: 'forwards' | 'records',
+    schema: z.ZodType<StoredForward | StoredRecord>,
+  ): Promise<void> {
+    const file = new StateFile(join(directory, `${kind}.json`), formatOf(parserOf(z.array(schema))));
+    const { value, warning } = await file.read();
+    if (warning !== null) this.warnings.push(warning);
+    if (value === null) return;
+    if (value.length > 0) await this.change({ [kind]: { put: value } });
+    await file.remove();
+  }
+
+  get guests(): ReadonlyMap<string, StoredGuest> {
+    return this.#shelves.guests.items;
+  }
+
+  /** The same list until something changes; so with the records. */
   get forwards(): readonly StoredForward[] {
-    return this.#forwards;
+    return this.#shelves.forwards.all;
+  }
+
+  get forwardsById(): ReadonlyMap<string, StoredForward> {
+    return this.#shelves.forwards.items;
   }
 
   get records(): readonly StoredRecord[] {
-    return this.#records;
+    return this.#shelves.records.all;
+  }
+
+  get recordsById(): ReadonlyMap<string, StoredRecord> {
+    return this.#shelves.records.items;
   }
 
   get shapes(): readonly StoredShape[] {
-    return this.#shapes;
+    return this.#shelves.shapes.all;
   }
 
   get picks(): ReadonlyMap<string, string> {
     return this.#picks;
   }
 
-  async putGuest(guest: StoredGuest): Promise<void> {
-    if (!this.guests.has(guest.name) && this.guests.size >= MAX_GUESTS) {
-      throw new VmlanError('exhausted', `${MAX_GUESTS} guests are registered already`, {
-        hint: 'vmlan list shows them',
-      });
-    }
-    const before = this.guests.get(guest.name);
-    this.guests.set(guest.name, guest);
+  /**
+   * Makes a change on disk, in memory and, by `carry`, in what runs: all of it or nothing.  `carry` makes what runs be
+   * as the store says; when something fails it is called once more, with the store as it was before.
+   */
+  async change(change: StateChange, carry: () => Promise<void> = nothing): Promise<void> {
+    const prepared: PreparedChange[] = [];
+    let isApplied = false;
     try {
-      await this.#save(join('guests', `${guest.name}.json`), guest);
+      for (const one of this.#prepare(change)) prepared.push(await one());
+      isApplied = true;
+      for (const one of prepared) one.apply();
+      await carry();
+      for (const one of prepared) await one.commit();
     } catch (error) {
-      if (before === undefined) this.guests.delete(guest.name);
-      else this.guests.set(guest.name, before);
+      for (const one of prepared) await one.undo().catch(() => undefined);
+      if (isApplied) await carry().catch(() => undefined);
       throw error;
     }
   }
 
-  async removeGuest(name: string): Promise<void> {
-    await removeDurable(this.#path('guests', `${name}.json`));
-    this.guests.delete(name);
+  #prepare({ guests, forwards, records, shapes }: StateChange): readonly (() => Promise<PreparedChange>)[] {
+    const on = this.#shelves;
+    return [
+      ...(guests === undefined ? [] : [() => on.guests.prepare(guests)]),
+      ...(forwards === undefined ? [] : [() => on.forwards.prepare(forwards)]),
+      ...(records === undefined ? [] : [() => on.records.prepare(records)]),
+      ...(shapes === undefined ? [] : [() => on.shapes.prepare(shapes)]),
+    ];
   }
 
-  async putForwards(forwards: readonly StoredForward[]): Promise<void> {
-    if (forwards.length > MAX_LIVE_FORWARDS) throw new VmlanError('exhausted', `at most ${MAX_LIVE_FORWARDS} forwards`);
-    await this.#save('forwards.json', forwards);
-    this.#forwards = forwards;
-  }
-
-  async putRecords(records: readonly StoredRecord[]): Promise<void> {
-    if (records.length > MAX_LIVE_RECORDS) throw new VmlanError('exhausted', `at most ${MAX_LIVE_RECORDS} DNS records`);
-    await this.#save('records.json', records);
-    this.#records = records;
-  }
-
-  async putShapes(shapes: readonly StoredShape[]): Promise<void> {
-    if (shapes.length > MAX_SHAPES) {
-      throw new VmlanError('exhausted', `at most ${MAX_SHAPES} shapes`, { hint: 'vmlan shape clear ends some' });
-    }
-    await this.#save('shapes.json', shapes);
-    this.#shapes = shapes;
-  }
-
+  /** Remembers subnets beside those that are known. */
   async putPicks(picks: ReadonlyMap<string, string>): Promise<void> {
     const merged = new Map([...this.#picks, ...picks]);
     if (merged.size === this.#picks.size && [...merged].every(([name, subnet]) => this.#picks.get(name) === subnet))
       return;
-    await this.#save('subnets.json', Object.fromEntries(merged));
+    await this.#picksFile.write(JSON.stringify(Object.fromEntries(merged)));
     this.#picks = merged;
   }
 
@@ -159,28 +167,68 @@ export class Store {
   async removePick(network: string): Promise<void> {
     if (!this.#picks.has(network)) return;
     const left = new Map([...this.#picks].filter(([name]) => name !== network));
-    await this.#save('subnets.json', Object.fromEntries(left));
+    await this.#picksFile.write(JSON.stringify(Object.fromEntries(left)));
     this.#picks = left;
   }
-
-  #path(...parts: readonly string[]): string {
-    return join(this.#directory, ...parts);
-  }
-
-  async #loadGuest(name: string): Promise<void> {
-    const guest = await this.#load(join('guests', `${name}.json`), storedGuestSchema);
-    if (guest !== null && guest.name === name && isGuestName(name)) this.guests.set(name, guest);
-  }
-
-  async #load<T>(file: string, schema: z.ZodType<T>): Promise<T | null> {
-    const envelope = z.object({ version: z.literal(FORMAT_VERSION), data: schema });
-    const path = this.#path(file);
-    const { value, damaged } = await readDurable(path, (text) => envelope.parse(JSON.parse(text)).data);
-    if (damaged !== null) this.warnings.push(`${path} was damaged and is kept as ${damaged.path}: ${damaged.reason}`);
-    return value;
-  }
-
-  async #save(file: string, data: unknown): Promise<void> {
-    await writeDurable(this.#path(file), `${JSON.stringify({ version: FORMAT_VERSION, data }, null, 2)}\n`);
-  }
 }
+
+const formatOf = <T>(parse: (data: unknown) => T): StateFormat<T> => ({
+  version: STATE_VERSION,
+  migrations: STATE_MIGRATIONS,
+  parse,
+});
+
+/** The first thing that is wrong, in one line. */
+function parserOf<T>(schema: z.ZodType<T>): (data: unknown) => T {
+  return (data) => {
+    const result = schema.safeParse(data);
+    if (result.success) return result.data;
+    const issue = result.error.issues[0]!;
+    throw new Error(`${issue.path.map(String).join('.') || 'its data'}: ${issue.message}`);
+  };
+}
+
+function guestShelf(state: string): ShelfKind<StoredGuest> {
+  const parse = parserOf(storedGuestSchema);
+  return {
+    directory: join(state, 'guests'),
+    what: 'guests',
+    limit: MAX_GUESTS,
+    hint: 'vmlan list shows them; remove some',
+    keyOf: ({ name }) => name,
+    fileOf: (name) => name,
+    format: (file) =>
+      formatOf((data) => {
+        const guest = parse(data);
+        if (guest.name !== file) throw new Error(`it is the file of guest "${guest.name}"`);
+        return [[0, guest]];
+      }),
+    encode: (items) => JSON.stringify(items[0]![1]),
+  };
+}
+
+function manyShelf<T extends { readonly id: string }>(
+  state: string,
+  what: string,
+  limit: number,
+  schema: z.ZodType<T>,
+): ShelfKind<T> {
+  const parse = parserOf(z.array(z.tuple([z.number(), schema])) as unknown as z.ZodType<readonly Placed<T>[]>);
+  return {
+    directory: join(state, what),
+    what,
+    limit,
+    hint: `remove ${what} that are no longer needed`,
+    keyOf: ({ id }) => id,
+    fileOf: fileOfId,
+    format: (file) =>
+      formatOf((data) => {
+        const items = parse(data);
+        if (items.some(([, { id }]) => fileOfId(id) !== file)) throw new Error('it holds what belongs to another file');
+        return items;
+      }),
+    encode: (items) => JSON.stringify(items),
+  };
+}
+
+const fileOfId = (id: string): string => (crc32(id) % FILES_PER_KIND).toString(16).padStart(2, '0');

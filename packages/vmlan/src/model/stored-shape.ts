@@ -13,15 +13,13 @@ export interface StoredShape extends ShapeView {
   readonly peerNic: string | null;
 }
 
-export const storedShapesSchema: z.ZodType<readonly StoredShape[]> = z.array(
-  z.object({
-    id: z.string(),
-    network: z.string(),
-    guest: z.string(),
-    peer: z.string().nullable(),
-    nic: z.string(),
-    peerNic: z.string().nullable(),
-    fromGuest: shapeSettingsSchema.nullable(),
-    toGuest: shapeSettingsSchema.nullable(),
-  }),
-);
+export const storedShapeSchema: z.ZodType<StoredShape> = z.object({
+  id: z.string(),
+  network: z.string(),
+  guest: z.string(),
+  peer: z.string().nullable(),
+  nic: z.string(),
+  peerNic: z.string().nullable(),
+  fromGuest: shapeSettingsSchema.nullable(),
+  toGuest: shapeSettingsSchema.nullable(),
+});

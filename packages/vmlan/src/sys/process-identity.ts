@@ -3,7 +3,7 @@
  *
  * Zone: control.  proc(5): field 22 of /proc/PID/stat is the start time in clock ticks since boot.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync } from 'node:fs';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -18,6 +18,18 @@ const ZOMBIE = 'Z';
 export const identityOf = (pid: number): ProcessIdentity => ({ pid, startTime: startTimeOf(pid) ?? '' });
 
 export const ownIdentity = (): ProcessIdentity => identityOf(process.pid);
+
+/** The identity that a file holds; null for a file that makes no sense, or is none. */
+export function readIdentity(path: string): ProcessIdentity | null {
+  try {
+    if (!lstatSync(path).isFile()) return null; // a pipe would be waited for
+    const { pid, startTime } = JSON.parse(readFileSync(path, 'utf8')) as Partial<ProcessIdentity>;
+    const isPid = typeof pid === 'number' && Number.isInteger(pid) && pid > 0;
+    return isPid && typeof startTime === 'string' ? { pid, startTime } : null;
+  } catch {
+    return null;
+  }
+}
 
 /** Whether that very process still runs; one that only waits to be reaped does not. */
 export function isRunning({ pid, startTime }: ProcessIdentity): boolean {

@@ -5,14 +5,15 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { chmod, rm, writeFile } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { parseLeases } from '../../src/drivers/userspace/lease-file.ts';
 import { formatIpv4 } from '../../src/wire/address.ts';
 import * as wire from '../../src/wire/dhcpv4.ts';
 import { until } from '../support/deadline.ts';
+import { fillDisk, smallDisk } from '../support/disks.ts';
 import { missing } from '../support/needs.ts';
-import { output } from '../support/process.ts';
 import { Station } from '../support/station.ts';
 import { World } from './world.ts';
 
@@ -67,8 +68,8 @@ async function assertWaitsForDisk(
 }
 
 function storedAddresses(world: World): string[] {
-  const text = readFileSync(join(stateOf(world), 'leases.json'), 'utf8');
-  const { leases } = JSON.parse(text) as { leases: { address: string; state: string }[] };
+  const path = join(stateOf(world), 'leases.json');
+  const leases = parseLeases(path, readFileSync(path, 'utf8')) as { address: string; state: string }[];
   return leases.filter(({ state }) => state === 'bound').map(({ address }) => address);
 }
 
@@ -95,11 +96,10 @@ describe('a lease is on disk before its ACK', { skip: missing('dnsmasq', 'ip', '
 
   test('on a disk that is full', async () => {
     await withSmallDisk(async (world, state) => {
-      const filler = join(state, 'filler');
       await assertWaitsForDisk(
         world,
-        () => fill(filler),
-        () => rm(filler),
+        async () => void (await fillDisk(state)),
+        () => rm(join(state, 'filler')),
         /leases are not stored: .*the disk is full/,
       );
     });
@@ -108,31 +108,9 @@ describe('a lease is on disk before its ACK', { skip: missing('dnsmasq', 'ip', '
 
 /** The state of vmlan on a disk of its own, which is taken away before its folder, also when vmlan did not start. */
 async function withSmallDisk(use: (world: World, state: string) => Promise<void>): Promise<void> {
-  let state = '';
-  const unmount = async (): Promise<void> => {
-    if (state !== '') await output(['umount', '--lazy', state]);
-    state = '';
-  };
-  const prepare = async ({ folder }: { folder: string }): Promise<void> => {
-    const path = join(folder, 'state');
-    await output(['mount', '-t', 'tmpfs', '-o', 'size=512k,mode=711', 'vmlan-test', path]);
-    state = path;
-  };
-  try {
-    await using world = await World.create({ config: CONFIG, prepare });
-    await use(world, state).finally(unmount);
-  } finally {
-    await unmount();
-  }
-}
-
-async function fill(path: string): Promise<void> {
-  for (const size of [65_536, 4096]) {
-    const full = await appendUntilFull(path, size).catch((error: NodeJS.ErrnoException) => error.code);
-    assert.equal(full, 'ENOSPC');
-  }
-}
-
-async function appendUntilFull(path: string, size: number): Promise<never> {
-  for (;;) await writeFile(path, Buffer.alloc(size), { flag: 'a' });
+  await using stack = new AsyncDisposableStack();
+  const prepare = async ({ folder }: { folder: string }): Promise<void> =>
+    void stack.use(await smallDisk(join(folder, 'state')));
+  await using world = await World.create({ config: CONFIG, prepare });
+  await use(world, join(world.vmlan.folder, 'state')).finally(() => stack.disposeAsync());
 }

@@ -116,10 +116,8 @@ function daemonEnvironment(context: Context, { config, listen, socketGroup }: Up
 }
 
 async function startDetached(context: Context, env: NodeJS.ProcessEnv): Promise<StatusView> {
-  const { state } = resolvePaths(env, { uid: context.io.uid, home: homedir() });
-  mkdirSync(state, { recursive: true, mode: 0o700 });
-  const log = join(state, 'daemon.log');
-  const fd = openSync(log, 'a', 0o600);
+  const { state, runtime } = resolvePaths(env, { uid: context.io.uid, home: homedir() });
+  const { log, fd } = openLog([state, runtime]);
   const logStart = statSync(log).size;
   const [program = '', ...args] = daemonCommand();
   const child = spawn(program, args, { detached: true, stdio: ['ignore', fd, fd], env, cwd: '/' });
@@ -140,6 +138,24 @@ async function startDetached(context: Context, env: NodeJS.ProcessEnv): Promise<
   throw new VmlanError('timeout', `the daemon does not answer after ${START_TIMEOUT_MS / 1000} s`, {
     hint: `its log: ${log}`,
   });
+}
+
+/** In the first directory that takes it: a state directory that is read-only is no reason not to start. */
+function openLog(directories: readonly string[]): { readonly log: string; readonly fd: number } {
+  for (const [i, directory] of directories.entries()) {
+    const log = join(directory, 'daemon.log');
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      return { log, fd: openSync(log, 'a', 0o600) };
+    } catch (cause) {
+      if (i < directories.length - 1) continue;
+      throw new VmlanError('not-permitted', `${log} cannot be written: ${(cause as Error).message}`, {
+        hint: 'set VMLAN_STATE_DIR and VMLAN_RUNTIME_DIR to directories of your own',
+        cause,
+      });
+    }
+  }
+  throw new VmlanError('internal', 'a daemon needs a directory for its log');
 }
 
 /** The daemon ended: its own last words, which name the object and the next step. */

@@ -1,9 +1,10 @@
 /**
  * Gives the files of a network to the user that its process becomes, and checks that this user gets to them.
  *
- * Zone: control.  Runs as root, before the process gives root up.
+ * Zone: control.  Runs as root, before the process gives root up.  Only directories are given away: the leases are read
+ * before, and written by replacing the file.
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { VmlanError } from '../../core/errors.ts';
 import type { UserIds } from '../../sys/privileges.ts';
@@ -11,6 +12,7 @@ import type { NetworkPaths } from '../network-paths.ts';
 
 const PRIVATE_MODE = 0o700;
 const SEARCHABLE_MODE = 0o711;
+const MODE_BITS = 0o7777;
 
 /** `user` null: everything stays with the user who runs this. */
 export function prepareFiles(paths: NetworkPaths, user: UserIds | null): void {
@@ -19,12 +21,17 @@ export function prepareFiles(paths: NetworkPaths, user: UserIds | null): void {
   for (const directory of [paths.directory, paths.state]) mkdirSync(dirname(directory), outer);
   for (const directory of [paths.directory, paths.guests, paths.state]) {
     mkdirSync(directory, { recursive: true, mode: PRIVATE_MODE });
-    chmodSync(directory, PRIVATE_MODE);
-    if (user !== null) chownSync(directory, user.uid, user.gid);
+    makePrivate(directory, user);
   }
   if (user === null) return;
-  if (existsSync(paths.leases)) chownSync(paths.leases, user.uid, user.gid);
   for (const directory of [paths.directory, paths.state]) assertReachable(directory, user);
+}
+
+/** Nothing is done to what is right already: a disk that is read-only stops no network that has all it needs. */
+function makePrivate(directory: string, user: UserIds | null): void {
+  const stat = statSync(directory);
+  if ((stat.mode & MODE_BITS) !== PRIVATE_MODE) chmodSync(directory, PRIVATE_MODE);
+  if (user !== null && (stat.uid !== user.uid || stat.gid !== user.gid)) chownSync(directory, user.uid, user.gid);
 }
 
 /** Every directory on the way must let the user through. */

@@ -84,10 +84,16 @@ export class UserspaceDriver implements Driver {
     try {
       const entries = readdirSync(directory, { withFileTypes: true });
       const names = entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
-      return Promise.resolve(names.filter((name) => existsSync(this.#paths(name).process)).sort());
+      return Promise.resolve(names.filter((name) => this.#hasRun(name)).sort());
     } catch {
       return Promise.resolve([]);
     }
+  }
+
+  /** Either tells: a crash or a hand may have taken the other. */
+  #hasRun(network: string): boolean {
+    const { process: file, control } = this.#paths(network);
+    return existsSync(file) || existsSync(control);
   }
 
   async observe(network: string): Promise<Observed> {
@@ -296,7 +302,8 @@ export class UserspaceDriver implements Driver {
     const running = await this.#connected(network);
     if (running !== null) return (await running.client.call('snapshot', {})).leases;
     try {
-      return parseLeases(await readFile(this.#paths(network).leases, 'utf8'));
+      const path = this.#paths(network).leases;
+      return parseLeases(path, await readFile(path, 'utf8'));
     } catch {
       return []; // none yet, or damaged: then the network says so when it starts
     }

@@ -62,7 +62,7 @@ test('what is stored is there again', async (t) => {
   file.store(1, whole(['4 2', lease('10.0.0.2')]));
   await heard.next(1);
   assert.deepEqual((await LeaseFile.open(path, 'lab')).leases, [{ address: '10.0.0.2' }]);
-  assert.deepEqual(parseLeases(readFileSync(path, 'utf8')), [{ address: '10.0.0.2' }]);
+  assert.deepEqual(parseLeases(path, readFileSync(path, 'utf8')), [{ address: '10.0.0.2' }]);
 });
 
 test('generations that come during a write are written as one, the newest', async (t) => {

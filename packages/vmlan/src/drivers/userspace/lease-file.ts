@@ -8,16 +8,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { LeaseChanges } from '../../engine/control-messages.ts';
-import { readDurable, writeDurable } from '../../sys/durable-file.ts';
+import { unseal } from '../../sys/sealed-text.ts';
+import type { StateFormat } from '../../sys/sealed-text.ts';
+import { StateFile } from '../../sys/state-file.ts';
 
-const FORMAT_VERSION = 1;
 export const DISK_RETRY_MS = 1000;
 /** RFC 6355: DUID-UUID, type 4 and 16 bytes. */
 const DUID_UUID_TYPE = '0004';
 const DUID = /^[0-9a-f]{4,260}$/;
 
-interface LeaseDocument {
-  readonly version: number;
+export interface LeaseDocument {
   readonly network: string;
   readonly duid: string;
   readonly leases: readonly unknown[];
@@ -35,7 +35,7 @@ export class LeaseFile {
   readonly duid: string;
   /** What was wrong with the file when it was read. */
   readonly warning: string | null;
-  readonly #path: string;
+  readonly #file: StateFile<LeaseDocument>;
   readonly #network: string;
   #listener: LeaseFileListener | null = null;
   /** Each lease as JSON, by its place in the engine's store. */
@@ -46,8 +46,13 @@ export class LeaseFile {
   #retry: NodeJS.Timeout | null = null;
   #hasTrouble = false;
 
-  private constructor(path: string, network: string, document: LeaseDocument | null, warning: string | null) {
-    this.#path = path;
+  private constructor(
+    file: StateFile<LeaseDocument>,
+    network: string,
+    document: LeaseDocument | null,
+    warning: string | null,
+  ) {
+    this.#file = file;
     this.#network = network;
     this.leases = document?.leases ?? [];
     this.duid = document?.duid ?? newDuid();
@@ -55,12 +60,12 @@ export class LeaseFile {
   }
 
   static async open(path: string, network: string): Promise<LeaseFile> {
-    const { value, damaged } = await readDurable(path, parseDocument);
-    const warning = damaged === null ? null : `${path} was damaged and is kept as ${damaged.path}: ${damaged.reason}`;
-    const file = new LeaseFile(path, network, value, warning);
+    const file = new StateFile(path, LEASE_FORMAT);
+    const { value, warning } = await file.read();
+    const leases = new LeaseFile(file, network, value, warning);
     // The DUID must be the same from the first answer on.
-    if (value === null) await file.#write();
-    return file;
+    if (value === null) await leases.#write();
+    return leases;
   }
 
   listen(listener: LeaseFileListener): void {
@@ -121,23 +126,27 @@ export class LeaseFile {
   }
 
   #write(): Promise<void> {
-    const head = JSON.stringify({ version: FORMAT_VERSION, network: this.#network, duid: this.duid });
+    const head = JSON.stringify({ network: this.#network, duid: this.duid });
     const leases = [...this.#stored.values()].join(',');
-    return writeDurable(this.#path, `${head.slice(0, -1)},"leases":[${leases}]}\n`);
+    return this.#file.write(`${head.slice(0, -1)},"leases":[${leases}]}`);
   }
 }
 
 /** The leases of a network that does not run. A damaged file is left for its network to set aside. */
-export function parseLeases(text: string): readonly unknown[] {
-  return parseDocument(text).leases;
+export function parseLeases(path: string, text: string): readonly unknown[] {
+  return unseal(path, text, LEASE_FORMAT).leases;
 }
 
-function parseDocument(text: string): LeaseDocument {
-  const { version, duid, leases, network } = JSON.parse(text) as Partial<LeaseDocument>;
-  if (version !== FORMAT_VERSION) throw new Error(`version ${JSON.stringify(version)} is unknown`);
-  if (typeof duid !== 'string' || !DUID.test(duid)) throw new Error('it has no DUID');
-  if (!Array.isArray(leases)) throw new Error('it has no list of leases');
-  return { version, network: String(network), duid, leases };
-}
+/** Version 2 brought the checksum. */
+export const LEASE_FORMAT: StateFormat<LeaseDocument> = {
+  version: 2,
+  migrations: { 1: (data) => data },
+  parse: (data) => {
+    const { duid, leases, network } = (data ?? {}) as Partial<LeaseDocument>;
+    if (typeof duid !== 'string' || !DUID.test(duid)) throw new Error('it has no DUID');
+    if (!Array.isArray(leases)) throw new Error('it has no list of leases');
+    return { duid, leases, network: String(network) };
+  },
+};
 
 const newDuid = (): string => DUID_UUID_TYPE + randomBytes(16).toString('hex');

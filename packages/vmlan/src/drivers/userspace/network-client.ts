@@ -7,7 +7,8 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
@@ -15,14 +16,15 @@ import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError, fromErrorData } from '../../core/errors.ts';
-import { isRunning } from '../../sys/process-identity.ts';
+import { makeStateDirectory } from '../../sys/durable-file.ts';
+import { identityOf, isRunning } from '../../sys/process-identity.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { clearDirectory } from './network-directory.ts';
 import { firstFault, lastWords } from './network-log.ts';
 import { endProcess, hasEnded, readProcessFile, runningProcess, writeProcessFile } from './process-file.ts';
 import type { NetworkProcess } from './process-file.ts';
 import { PROTOCOL_MINOR, PROTOCOL_VERSION } from './protocol.ts';
-import type { Methods, StartAnswer, StartRequest } from './protocol.ts';
+import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
 import { NoAnswerError, RpcPeer } from './rpc.ts';
 
 /** A small nursery, for two threads whose packets leave hardly any garbage: it saves 4 to 13 MB (docs/datapath.md). */
@@ -91,7 +93,7 @@ export class NetworkClient {
    * speaks another protocol.
    */
   static async adopt(paths: NetworkPaths, listener: ClientListener): Promise<NetworkClient | null> {
-    const found = runningProcess(paths.process);
+    const found = runningProcess(paths.process) ?? (await processAtSocket(paths));
     if (found === null) return null;
     if (found.protocol !== PROTOCOL_VERSION) throw incompatible(paths, found);
     const deadline = performance.now() + APPEAR_TIMEOUT_MS;
@@ -111,7 +113,7 @@ export class NetworkClient {
 
   /** Ends what runs there, whether or not it can be spoken to. */
   static async end(paths: NetworkPaths): Promise<void> {
-    const found = runningProcess(paths.process);
+    const found = runningProcess(paths.process) ?? (await processAtSocket(paths));
     if (found !== null) await endProcess(found);
     await clearDirectory(paths);
   }
@@ -161,7 +163,8 @@ export class NetworkClient {
   /** Ends the process and takes its directory away; by force when it does not end by itself. */
   async stop(): Promise<void> {
     this.#isWatched = false;
-    const identity = readProcessFile(this.#paths.process) ?? { pid: this.pid, startTime: '' };
+    const written = readProcessFile(this.#paths.process);
+    const identity = written?.pid === this.pid ? written : { pid: this.pid, startTime: '' };
     if (!this.#isSilent) {
       await this.#peer.request('stop', {}, STOP_TIMEOUT_MS).catch(() => undefined);
       await hasEnded(identity, STOP_TIMEOUT_MS);
@@ -203,10 +206,26 @@ const isAbsence = (error: unknown): boolean =>
 
 /** What a process left that was killed goes first. */
 async function makeDirectories({ paths, user }: StartRequest): Promise<void> {
-  const outer = { recursive: true, mode: user === null ? 0o700 : 0o711 };
-  for (const path of [paths.state, paths.directory]) mkdirSync(dirname(path), outer);
+  const outerMode = user === null ? 0o700 : 0o711;
+  for (const path of [paths.state, paths.directory]) await makeStateDirectory(dirname(path), outerMode);
   await clearDirectory(paths);
-  for (const path of [paths.state, paths.directory]) mkdirSync(path, { recursive: true, mode: 0o700 });
+  for (const path of [paths.state, paths.directory]) await makeStateDirectory(path);
+}
+
+/** The process whose file was lost or damaged, if one answers; its file is written anew. */
+async function processAtSocket(paths: NetworkPaths): Promise<NetworkProcess | null> {
+  try {
+    const peer = new RpcPeer(await connectTo(paths.control), {});
+    try {
+      const { pid, protocol } = (await peer.request('hello', GREETING, ANSWER_TIMEOUT_MS)) as HelloResult;
+      writeProcessFile(paths.process, pid);
+      return { ...identityOf(pid), protocol };
+    } finally {
+      peer.close();
+    }
+  } catch {
+    return null; // nobody is there, or somebody who says nothing of himself
+  }
 }
 
 function spawnDetached(program: string, log: string): ChildProcess {
@@ -222,9 +241,14 @@ function spawnDetached(program: string, log: string): ChildProcess {
   }
 }
 
+/** A disk that takes no log stops no network: then nobody hears what it says. */
 function openLog(path: string): number {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
-  return openSync(path, 'a', 0o600);
+  try {
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
+    return openSync(path, 'a', 0o600);
+  } catch {
+    return openSync(devNull, 'a');
+  }
 }
 
 async function readAnswer(child: ChildProcess, log: string): Promise<StartAnswer> {

@@ -26,8 +26,8 @@ export async function clearDirectory({ directory, guests }: Place): Promise<void
 export async function clearForgotten(runtime: string): Promise<void> {
   const all = networksDirectory(runtime);
   for (const directory of entriesOf(all)) {
-    const { process, guests } = networkPaths(runtime, runtime, directory.slice(all.length + 1));
-    if (!existsSync(process)) await clearDirectory({ directory, guests });
+    const { process, control, guests } = networkPaths(runtime, runtime, directory.slice(all.length + 1));
+    if (!existsSync(process) && !existsSync(control)) await clearDirectory({ directory, guests });
   }
   try {
     rmdirSync(all);

@@ -4,6 +4,7 @@
  * Zone: control.  Keeps the list of what was applied, so that the next daemon can be told.  Steps run one after the
  * other.
  */
+import { writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError } from '../../core/errors.ts';
@@ -22,6 +23,7 @@ import { clearPath, removeSocket } from './socket-path.ts';
 /** Longer than the helper that makes the TAP may take. */
 const TAP_TIMEOUT_MS = 25_000;
 const CAPTURE_END_MS = 1000;
+const STDERR = 2;
 
 export interface Resolver {
   resolve(query: Uint8Array): Promise<Uint8Array | null>;
@@ -284,5 +286,9 @@ function removeSocketOf(link: WantedLink['link']): void {
 
 /** One line on stderr, which is the network's log file. */
 export function writeLog(level: string, message: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
+  try {
+    writeSync(STDERR, `${new Date().toISOString()} ${level} ${message}\n`);
+  } catch {
+    // A disk that is full is no reason to stop: the line is lost.
+  }
 }

@@ -4,7 +4,7 @@
  * Zone: control.  The daemon writes the file before the process is told what to do, so that no process does anything
  * that the next daemon could not find; the process writes it again once it serves.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identityOf, isRunning } from '../../sys/process-identity.ts';
 import type { ProcessIdentity } from '../../sys/process-identity.ts';
@@ -30,6 +30,7 @@ export function writeProcessFile(path: string, pid: number): void {
 /** null: there is none, or half of one. */
 export function readProcessFile(path: string): NetworkProcess | null {
   try {
+    if (!lstatSync(path).isFile()) return null; // a pipe would be waited for
     const { pid, startTime, protocol } = JSON.parse(readFileSync(path, 'utf8')) as Partial<NetworkProcess>;
     if (typeof pid !== 'number' || typeof startTime !== 'string') return null;
     return { pid, startTime, protocol: protocol ?? PROTOCOL_VERSION };
