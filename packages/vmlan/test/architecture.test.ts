@@ -134,6 +134,12 @@ describe('files', () => {
     assertNone(sources.filter(({ header }) => !/\bZone: (packet|flow|control)\b/.test(header)).map(({ path }) => path));
   });
 
+  test('import packages at their top', () => {
+    // Joined by the build, a CommonJS package has its names for a static import alone.
+    const late = /\bimport\('(?!\.|node:)[^']*'\)(?!\.)/;
+    assertNone(sources.flatMap(({ path, text }) => (late.exec(text) ?? []).map((found) => `${path}: ${found}`)));
+  });
+
   test('of the packet zone neither throw nor wait', () => {
     const forbidden =
       /^(?!\s*(?:\*|\/\/|\/\*)).*(?:\bthrow\b|\basync\b|\bawait\b|\bBigInt\b|\b\d+n\b|setTimeout|EventEmitter)/m;

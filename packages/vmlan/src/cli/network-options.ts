@@ -72,7 +72,7 @@ export async function parseSettings(
 }
 
 async function parseValue(text: string, value: string): Promise<unknown> {
-  const { parse } = await import('yaml');
+  const { parse } = await import('./yaml.ts');
   try {
     return parse(value) as unknown;
   } catch (cause) {

@@ -84,7 +84,7 @@ export class Output {
       case 'json':
         return `${JSON.stringify(document, null, 2)}\n`;
       case 'yaml': {
-        const { stringify } = await import('yaml');
+        const { stringify } = await import('../yaml.ts');
         return stringify(document, { lineWidth: 0 });
       }
       default:
