@@ -150,6 +150,7 @@ export class ShapeQueue {
   /** Everything of a line is dropped; how many frames that were. */
   forget(line: QueuedLine): number {
     const nodes = this.#takeOut(line);
+    for (const node of nodes) line.onTaken(node);
     while (line.readyHead !== NONE) nodes.push(this.#takeReady(line));
     for (const node of nodes) this.#give(node);
     return nodes.length;
