@@ -23,6 +23,4 @@ export type { NamespaceAttachment, NamespaceOptions, QemuAttachment } from './li
 export type { Forward, ForwardOptions } from './library/forwards.ts';
 export type { DnsRecordOptions, Records } from './library/records.ts';
 export type { Lease } from './library/leases.ts';
-export type { GuestNames, Shape, ShapeOptions } from './library/shapes.ts';
-export type { ShapeDirection, ShapeSettings } from './model/shape.ts';
 export type { NetworkEvent, NetworkEventOf, NetworkEventType } from './library/events.ts';

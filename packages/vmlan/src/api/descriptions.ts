@@ -111,6 +111,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   GuestPatch: {
     keys: {
+      name: 'What it is called from now on; its addresses, forwards and shapes stay its own, and its link is not touched.',
       network: "Which of the guest's NICs; omitted: the only one, or the first.",
       ip: 'null lets the reserved address go.',
     },

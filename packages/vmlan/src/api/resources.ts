@@ -53,7 +53,7 @@ export class Resources {
       if (isConditional(request.headers)) await this.#check(kind, key, request);
       const result = await act();
       if (request.method === 'PATCH' || request.method === 'PUT')
-        void reply.header('etag', await this.#etag(kind, key));
+        void reply.header('etag', await this.#etag(kind, keyIn(kind, result) ?? key));
       return result;
     });
   }
@@ -93,6 +93,10 @@ export class Resources {
     if (verdict !== 'proceed') throw changed(kind, key);
   }
 }
+
+/** A change may have given the resource another name. */
+const keyIn = (kind: ResourceKind, result: unknown): string | undefined =>
+  (result as Readonly<Record<string, string | undefined>>)[keyName(kind)];
 
 const changed = (kind: ResourceKind, key: string): VmlanError =>
   new VmlanError('precondition-failed', `${kind} "${key}" is no longer what the request was made for`, {

@@ -36,6 +36,7 @@ const COMMANDS: readonly Entry[] = [
   { name: 'detach', summary: "cut a guest's link to its networks", load: () => import('./commands/detach.ts') },
   { name: 'list', alias: 'ls', summary: 'list the guests', load: () => import('./commands/list.ts') },
   { name: 'show', summary: 'show one guest, or one field of it', load: () => import('./commands/show.ts') },
+  { name: 'rename', summary: 'give a guest another name', load: () => import('./commands/rename.ts') },
   {
     name: 'network',
     summary: 'list, create, change, start and stop networks',

@@ -10,7 +10,7 @@ import type { NetworkPaths } from '../drivers/network-paths.ts';
 import type { DnsRecord, ForwardSpec, NicConfig, ShapeSpec } from '../engine/control-messages.ts';
 import { isForwardProblem, parseForward } from '../model/forward.ts';
 import type { Forward } from '../model/forward.ts';
-import { nicKey } from '../model/guest.ts';
+import { guestId, nicKey } from '../model/guest.ts';
 import type { StoredGuest, StoredNic } from '../model/guest.ts';
 import { MAX_INTERFACE_CHARS } from '../model/names.ts';
 import type { ListenSocket, Network } from '../model/network.ts';
@@ -41,6 +41,8 @@ export interface DesiredInput {
 
 interface GuestNic {
   readonly guest: string;
+  /** Of the guest. */
+  readonly id: string;
   readonly key: string;
   readonly nic: StoredNic;
 }
@@ -64,7 +66,7 @@ export const nicsOf = (guests: readonly StoredGuest[], network: string): readonl
   guests.flatMap((guest) =>
     guest.nics
       .filter((nic) => nic.network === network)
-      .map((nic) => ({ guest: guest.name, key: nicKey(guest.name, nic.index), nic })),
+      .map((nic) => ({ guest: guest.name, id: guestId(guest), key: nicKey(guestId(guest), nic.index), nic })),
   );
 
 const nicConfig = ({ guest, key, nic }: GuestNic): NicConfig => ({
@@ -114,7 +116,7 @@ function listenLink(socket: ListenSocket): WantedLink {
 }
 
 /** Every registered NIC has its stream socket; other ways of attaching come on top. */
-function nicLinks(input: DesiredInput, { guest, key, nic }: GuestNic): readonly WantedLink[] {
+function nicLinks(input: DesiredInput, { id: guest, key, nic }: GuestNic): readonly WantedLink[] {
   const sockets = nicSockets(input.paths.guests, guest, nic.index);
   const stream: WantedLink = {
     id: `nic ${key}`,

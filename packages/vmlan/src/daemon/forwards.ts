@@ -119,6 +119,15 @@ export class Forwards {
   }
 }
 
+/** Those that lead to a guest, under its new name; their ids stay. */
+export const renamedForwards = (stored: readonly StoredForward[], before: string, name: string): StoredForward[] =>
+  stored
+    .filter((entry) => {
+      const forward = parseForward(entry);
+      return !isForwardProblem(forward) && forward.guestName === before;
+    })
+    .map((entry) => ({ ...entry, guest: `${name}${entry.guest.slice(before.length)}` }));
+
 export class Records {
   readonly #context: Context;
   readonly #networks: Networks;

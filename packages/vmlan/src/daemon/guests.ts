@@ -7,14 +7,16 @@
 import { VmlanError } from '../core/errors.ts';
 import { checkSocketPath, networkPaths, nicSockets } from '../drivers/network-paths.ts';
 import type { AttachInput, AttachKind, GuestInput, GuestPatch, NetnsInput } from '../model/api.ts';
-import { MAX_NICS_PER_GUEST, RESERVED_GUEST_NAMES, deriveMac, nicKey } from '../model/guest.ts';
+import { MAX_NICS_PER_GUEST, RESERVED_GUEST_NAMES, deriveMac, freeGuestId, guestId, nicKey } from '../model/guest.ts';
 import type { StoredAttachment, StoredGuest, StoredNetns, StoredNic } from '../model/guest.ts';
 import { guestNameSchema } from '../model/names.ts';
 import type { Network } from '../model/network.ts';
 import { reservedAddressProblem } from '../model/resolve-ipv4.ts';
 import type { Context } from './context.ts';
 import { nicsOf } from './desired.ts';
+import { renamedForwards } from './forwards.ts';
 import { freeLoopbackPort } from './free-port.ts';
+import { renamedShapes } from './shapes.ts';
 import { serverAddress } from './server-address.ts';
 import { namespaceInode } from './namespace.ts';
 import type { Networks } from './networks.ts';
@@ -70,8 +72,9 @@ export class Guests {
   async #register(input: GuestInput): Promise<StoredGuest> {
     checkGuestName(input.name);
     const network = this.#networks.getOrDefault(input.network);
-    const nic = this.#newNic(network, input.name, 0, input);
-    const guest = { name: input.name, nics: [nic] };
+    const id = freeGuestId(input.name, new Set(this.all.map(guestId)));
+    const nic = this.#newNic(network, { name: input.name, id, nics: [] }, 0, input);
+    const guest = { name: input.name, ...(id === input.name ? {} : { id }), nics: [nic] };
     await this.#put(guest, [network.name]);
     this.#context.events.publish(
       'guest-registered',
@@ -81,18 +84,19 @@ export class Guests {
     return guest;
   }
 
-  #newNic(network: Network, guest: string, index: number, input: Omit<GuestInput, 'name' | 'network'>): StoredNic {
-    const key = nicKey(guest, index);
+  #newNic(network: Network, owner: StoredGuest, index: number, input: Omit<GuestInput, 'name' | 'network'>): StoredNic {
+    const { name: guest } = owner;
+    const key = nicKey(guestId(owner), index);
     const { paths } = this.#context;
     checkSocketPath(
-      nicSockets(networkPaths(paths.runtime, paths.state, network.name).guests, guest, index).dgram,
+      nicSockets(networkPaths(paths.runtime, paths.state, network.name).guests, guestId(owner), index).dgram,
       `guest "${guest}"`,
     );
     const mac = input.mac ?? deriveMac(this.#context.identify, network.name, key, (taken) => this.#hasMac(taken));
     if (mac === null)
       throw new VmlanError('exhausted', `no MAC address is left for guest "${guest}"`, { hint: 'give it one' });
     const ip = input.ip ?? null;
-    if (ip !== null) this.#checkAddress(network, key, ip);
+    if (ip !== null) this.#checkAddress(network, guest, key, ip);
     return { index, network: network.name, mac, ip, connected: input.connected ?? true, attachment: null };
   }
 
@@ -101,7 +105,7 @@ export class Guests {
   }
 
   /** A reserved address is one that the network has, and that nobody else was promised. */
-  #checkAddress(network: Network, key: string, ip: string): void {
+  #checkAddress(network: Network, guest: string, key: string, ip: string): void {
     const fail = (code: 'invalid' | 'conflict', message: string): never => {
       throw new VmlanError(code, `network "${network.name}": ${message}`, { hint: 'choose another address' });
     };
@@ -112,7 +116,6 @@ export class Guests {
     if (problem !== null) fail('invalid', problem);
     const holder = nicsOf(this.all, network.name).find((other) => other.key !== key && other.nic.ip === ip);
     if (holder !== undefined) fail('conflict', `address ${ip} is kept for guest "${holder.guest}"`);
-    const guest = key.split('/')[0];
     const reservation = network.reservations.find((entry) => entry.ip === ip && entry.guest !== guest);
     if (reservation !== undefined) {
       fail('conflict', `address ${ip} is reserved for ${reservation.guest ?? reservation.mac!} in networks.yaml`);
@@ -125,7 +128,9 @@ export class Guests {
       const guest = this.get(name);
       const nic = this.#nicOf(guest, patch.network);
       const network = this.#networks.get(nic.network);
-      if (patch.ip !== undefined && patch.ip !== null) this.#checkAddress(network, nicKey(name, nic.index), patch.ip);
+      if (patch.ip !== undefined && patch.ip !== null) {
+        this.#checkAddress(network, name, nicKey(guestId(guest), nic.index), patch.ip);
+      }
       const changed = {
         ...nic,
         mac: patch.mac ?? nic.mac,
@@ -143,6 +148,49 @@ export class Guests {
     throw new VmlanError('not-found', `guest "${guest.name}" has no NIC on network "${network ?? ''}"`, {
       hint: `it has one on: ${has}`,
     });
+  }
+
+  /** Its NICs are the same under another name: link, addresses and leases go on. */
+  rename(before: string, name: string): Promise<StoredGuest> {
+    return this.#serial.run(before, async () => {
+      const guest = this.get(before);
+      if (name === before) return guest;
+      checkGuestName(name);
+      if (this.find(name) !== null) {
+        throw new VmlanError('conflict', `guest "${name}" is registered already`, { hint: 'choose another name' });
+      }
+      this.#checkConfiguration(before);
+      const { store } = this.#context;
+      const renamed = { ...guest, name, id: guestId(guest), renames: (guest.renames ?? 0) + 1 };
+      const forwards = renamedForwards(store.forwards, before, name);
+      const change = {
+        guests: { put: [renamed], remove: [before] },
+        forwards: { put: forwards },
+        shapes: { put: renamedShapes(store.shapes, before, name) },
+      };
+      const networks = new Set([...networksOf(guest), ...forwards.map((forward) => forward.network)]);
+      await store.change(change, () => this.#carry([...networks]));
+      this.#context.events.publish('guest-renamed', { guest: name }, `${before} is called ${name}`);
+      return renamed;
+    });
+  }
+
+  /** What networks.yaml says of a guest, it says by its name, and the file is its owner's. */
+  #checkConfiguration(name: string): void {
+    for (const network of this.#networks.all) {
+      const reserved = network.reservations.find((entry) => entry.guest === name);
+      const forwarded = network.forwards.find((forward) => forward.guestName === name);
+      const what = reserved === undefined ? forwarded && 'a forward' : `the reservation of ${reserved.ip}`;
+      if (what === undefined) continue;
+      throw new VmlanError('conflict', `network "${network.name}": ${what} names guest "${name}" in networks.yaml`, {
+        hint: `remove it first, and add it again for the new name: vmlan network edit ${network.name}`,
+      });
+    }
+  }
+
+  /** The guest that has this NIC, whatever it was called when something was noted of it. */
+  nameOfNic(key: string): string | null {
+    return this.all.find((guest) => key.startsWith(`${guestId(guest)}/`))?.name ?? null;
   }
 
   remove(name: string): Promise<void> {
@@ -184,7 +232,7 @@ export class Guests {
       throw new VmlanError('exhausted', `guest "${guest.name}" has ${MAX_NICS_PER_GUEST} NICs already`);
     }
     const index = Math.max(...guest.nics.map((nic) => nic.index)) + 1;
-    return this.#newNic(network, guest.name, index, input);
+    return this.#newNic(network, guest, index, input);
   }
 
   async #attachment(nic: StoredNic, kind: AttachKind, target: Target): Promise<StoredAttachment> {
@@ -199,8 +247,8 @@ export class Guests {
       const indexes = new Set(nics.map((nic) => nic.index));
       const detached = guest.nics.map((nic) => (indexes.has(nic.index) ? { ...nic, attachment: null } : nic));
       const networks = nics.map((nic) => nic.network);
-      await this.#context.store.change({ guests: { put: [{ name, nics: detached }] } }, async () => {
-        for (const nic of nics) await this.#networks.update(nic.network, new Set([nicKey(name, nic.index)]));
+      await this.#context.store.change({ guests: { put: [{ ...guest, nics: detached }] } }, async () => {
+        for (const nic of nics) await this.#networks.update(nic.network, new Set([nicKey(guestId(guest), nic.index)]));
         await this.#carry(networks);
       });
     });
@@ -212,7 +260,9 @@ export class Guests {
       await this.#serial.run(name, async () => {
         const guest = this.find(name);
         const nics = guest?.nics.filter((nic) => nic.network !== network) ?? [];
-        if (nics.length > 0) return this.#context.store.change({ guests: { put: [{ name, nics }] } });
+        if (guest !== null && nics.length > 0) {
+          return this.#context.store.change({ guests: { put: [{ ...guest, nics }] } });
+        }
         await this.#context.store.change({ guests: { remove: [name] } });
         this.#context.events.publish('guest-removed', { network, guest: name }, `${name} was removed`);
       });

@@ -87,12 +87,18 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
     },
     listLeases: async ({ params }) => {
       const { name } = networks.get(params.name);
-      return leaseViews(name, await context.driver.leases(name), Date.now());
+      return leaseViews(name, await context.driver.leases(name), Date.now()).map((lease) => ({
+        ...lease,
+        guest: (lease.nic && guests.nameOfNic(lease.nic)) ?? lease.guest,
+      }));
     },
     listGuests: ({ query }) => show.guests(query.network),
     createGuest: async ({ body }) => show.guest((await guests.create(body)).name),
     getGuest: ({ params }) => show.guest(params.name),
-    updateGuest: async ({ params, body }) => show.guest((await guests.update(params.name, body)).name),
+    updateGuest: async ({ params, body: { name, ...patch } }) => {
+      if (name !== undefined) await guests.rename(params.name, name);
+      return show.guest((await guests.update(name ?? params.name, patch)).name);
+    },
     deleteGuest: async ({ params }) => {
       await guests.remove(params.name);
       await shapes.forgetGuest(params.name);

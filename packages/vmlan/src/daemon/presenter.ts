@@ -7,7 +7,7 @@ import { VmlanError } from '../core/errors.ts';
 import { networkPaths, nicSockets } from '../drivers/network-paths.ts';
 import { chooseDriver } from '../drivers/registry.ts';
 import type { AttachResult, ForwardView, GuestView, NetworkView, RecordView, StatusView } from '../model/api.ts';
-import { nicKey } from '../model/guest.ts';
+import { guestId, nicKey } from '../model/guest.ts';
 import type { Network } from '../model/network.ts';
 import type { Context } from './context.ts';
 import { nicsOf } from './desired.ts';
@@ -106,7 +106,9 @@ export class Presenter {
     const registered = this.#guests.all.filter(
       (guest) => filter === undefined || guest.nics.some((nic) => names.has(nic.network)),
     );
-    const keys = new Set(this.#guests.all.flatMap((guest) => guest.nics.map((nic) => nicKey(guest.name, nic.index))));
+    const keys = new Set(
+      this.#guests.all.flatMap((guest) => guest.nics.map((nic) => nicKey(guestId(guest), nic.index))),
+    );
     return [
       ...registered.map((guest) => registeredGuestView(guest, live)).sort((a, b) => (a.name < b.name ? -1 : 1)),
       ...live.flatMap((one) => anonymousGuestViews(one, keys)),
@@ -126,9 +128,10 @@ export class Presenter {
 
   async attached({ guest, nic, network }: Attached): Promise<AttachResult> {
     const { paths, driver } = this.#context;
-    const key = nicKey(guest.name, nic.index);
+    const id = guestId(guest);
+    const key = nicKey(id, nic.index);
     const kind = nic.attachment!.kind;
-    const sockets = nicSockets(networkPaths(paths.runtime, paths.state, network.name).guests, guest.name, nic.index);
+    const sockets = nicSockets(networkPaths(paths.runtime, paths.state, network.name).guests, id, nic.index);
     const isDatagram = kind === 'qemu-dgram' || kind === 'vfkit';
     const own = kind === 'qemu-stream' ? { unix: sockets.stream } : null;
     const stream = nic.attachment!.server ?? own;

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { VmlanError } from '../core/errors.ts';
 import { Serial } from '../core/serial.ts';
-import { nicKey } from '../model/guest.ts';
+import { guestId, nicKey } from '../model/guest.ts';
 import type { Network } from '../model/network.ts';
 import { GATEWAY_PEER, settingsOfInput } from '../model/shape.ts';
 import type { ShapeInput, ShapeSettings, ShapeView } from '../model/shape.ts';
@@ -95,7 +95,8 @@ export class Shapes {
     if (registered === null) return this.#anonymousEnd(guest, networkName);
     const nic =
       networkName === undefined ? registered.nics[0] : registered.nics.find((one) => one.network === networkName);
-    if (nic !== undefined) return { guest, nic: nicKey(guest, nic.index), network: this.#networks.get(nic.network) };
+    if (nic !== undefined)
+      return { guest, nic: nicKey(guestId(registered), nic.index), network: this.#networks.get(nic.network) };
     if (networkName !== undefined) this.#networks.get(networkName);
     throw new VmlanError('not-found', `guest "${guest}" has no NIC on network "${networkName ?? ''}"`, {
       hint: `it has one on: ${registered.nics.map((one) => one.network).join(', ')}`,
@@ -173,4 +174,16 @@ function wordsFor(shape: ShapeView): string {
   const words = (settings: ShapeSettings | null): string => (settings === null ? 'unshaped' : describeShape(settings));
   const [from, to] = [words(shape.fromGuest), words(shape.toGuest)];
   return `${nameOf(shape)}: ${from === to ? `${from} both ways` : `from ${shape.guest} ${from}, to it ${to}`}`;
+}
+
+/** Those of a guest under its new name; the NICs are the same, so nothing changes for them. */
+export function renamedShapes(stored: readonly StoredShape[], before: string, name: string): StoredShape[] {
+  const renamed = (guest: string): string => (guest === before ? name : guest);
+  return stored
+    .filter(({ guest, peer }) => guest === before || peer === before)
+    .map((shape) => ({
+      ...shape,
+      guest: renamed(shape.guest),
+      peer: shape.peer === null ? null : renamed(shape.peer),
+    }));
 }

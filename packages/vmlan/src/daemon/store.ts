@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
 import type { StoredGuest } from '../model/guest.ts';
-import { storedGuestSchema } from '../model/guest.ts';
+import { guestId, storedGuestSchema } from '../model/guest.ts';
 import { storedShapeSchema } from '../model/stored-shape.ts';
 import type { StoredShape } from '../model/stored-shape.ts';
 import { makeStateDirectory, removeTemporary } from '../sys/durable-file.ts';
@@ -73,6 +73,7 @@ export class Store {
       shapes: await Shelf.open(manyShelf(directory, 'shapes', MAX_SHAPES, storedShapeSchema)),
     });
     for (const shelf of Object.values(store.#shelves)) store.warnings.push(...shelf.warnings);
+    await store.#dropFormerNames();
     await store.#takeOver(directory, 'forwards', storedForwardSchema);
     await store.#takeOver(directory, 'records', storedRecordSchema);
     const { value, warning } = await store.#picksFile.read();
@@ -93,6 +94,17 @@ export class Store {
     if (value === null) return;
     if (value.length > 0) await this.change({ [kind]: { put: value } });
     await file.remove();
+  }
+
+  /** Who died while it renamed a guest left both files. */
+  async #dropFormerNames(): Promise<void> {
+    const latest = new Map<string, StoredGuest>();
+    for (const guest of this.guests.values()) {
+      const other = latest.get(guestId(guest));
+      if (other === undefined || (guest.renames ?? 0) > (other.renames ?? 0)) latest.set(guestId(guest), guest);
+    }
+    const former = [...this.guests.values()].filter((guest) => latest.get(guestId(guest)) !== guest);
+    if (former.length > 0) await this.change({ guests: { remove: former.map(({ name }) => name) } });
   }
 
   get guests(): ReadonlyMap<string, StoredGuest> {

@@ -10,7 +10,7 @@ import type { FailedStep, Observed } from '../drivers/driver.ts';
 import type { NetworkPaths } from '../drivers/network-paths.ts';
 import type { EngineSnapshot, GuestSnapshot } from '../engine/control-messages.ts';
 import type { ForwardView, GuestView, LeaseView, NetworkView, NicView } from '../model/api.ts';
-import { nicKey } from '../model/guest.ts';
+import { guestId, nicKey } from '../model/guest.ts';
 import type { StoredGuest, StoredNic } from '../model/guest.ts';
 import type { Network } from '../model/network.ts';
 import { forwardOfPart } from './desired.ts';
@@ -98,12 +98,11 @@ export function registeredGuestView(guest: StoredGuest, live: readonly LiveNetwo
     name: guest.name,
     registered: true,
     names: guestNames(guest.name, [...new Set(domains)]),
-    nics: guest.nics.map((nic) => registeredNicView(guest.name, nic, live)),
+    nics: guest.nics.map((nic) => registeredNicView(nicKey(guestId(guest), nic.index), nic, live)),
   };
 }
 
-function registeredNicView(guest: string, nic: StoredNic, live: readonly LiveNetwork[]): NicView {
-  const key = nicKey(guest, nic.index);
+function registeredNicView(key: string, nic: StoredNic, live: readonly LiveNetwork[]): NicView {
   const snapshot = live.find(({ network }) => network.name === nic.network)?.snapshot ?? null;
   const seen = snapshot?.guests.find((one) => one.nic === key) ?? null;
   return {

@@ -48,6 +48,10 @@ export interface StoredNic {
 
 export interface StoredGuest {
   readonly name: string;
+  /** What its NICs, sockets and leases hang on; the name it had at first, or like it. Absent: the name. */
+  readonly id?: string | undefined;
+  /** How often it has been renamed: of two files of one guest, the later one holds. */
+  readonly renames?: number | undefined;
   readonly nics: readonly StoredNic[];
 }
 
@@ -66,8 +70,13 @@ const storedAttachmentSchema: z.ZodType<StoredAttachment> = z.object({
   server: z.union([z.object({ unix: z.string() }), z.object({ host: z.string(), port: z.int() })]).optional(),
 });
 
+/** A file name, as names of guests are; the sign is in no name. */
+const GUEST_ID = /^[a-z0-9-]+(?:\+\d+)?$/;
+
 export const storedGuestSchema: z.ZodType<StoredGuest> = z.object({
   name: guestNameSchema,
+  id: z.string().regex(GUEST_ID).optional(),
+  renames: z.int().min(0).optional(),
   nics: z
     .array(
       z.object({
@@ -82,8 +91,16 @@ export const storedGuestSchema: z.ZodType<StoredGuest> = z.object({
     .max(MAX_NICS_PER_GUEST),
 });
 
-/** `GUEST/INDEX`, what leases hang on. */
-export const nicKey = (guest: string, index: number): string => `${guest}/${index}`;
+/** `ID/INDEX`, what leases hang on. */
+export const nicKey = (guestId: string, index: number): string => `${guestId}/${index}`;
+
+export const guestId = ({ id, name }: StoredGuest): string => id ?? name;
+
+/** The id of a new guest: its name, unless one that was renamed has it. */
+export function freeGuestId(name: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(name)) return name;
+  for (let count = 2; ; count++) if (!taken.has(`${name}+${count}`)) return `${name}+${count}`;
+}
 
 /** Always the same MAC for the same NIC on the same machine; the next one when another NIC has it. */
 export function deriveMac(

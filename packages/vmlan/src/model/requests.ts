@@ -31,6 +31,8 @@ export const guestInputSchema: z.ZodType<GuestInput, GuestInput> = z.strictObjec
 });
 
 export interface GuestPatch {
+  /** What it is called from now on; its addresses, forwards and shapes stay its own, and its link is not touched. */
+  readonly name?: string | undefined;
   /** Which of the guest's NICs; omitted: the only one, or the first. */
   readonly network?: string | undefined;
   readonly mac?: string | undefined;
@@ -40,6 +42,7 @@ export interface GuestPatch {
 }
 
 export const guestPatchSchema: z.ZodType<GuestPatch, GuestPatch> = z.strictObject({
+  name: guestNameSchema.optional(),
   network: networkNameSchema.optional(),
   mac: macSchema.optional(),
   ip: ipv4Schema.nullable().optional(),
