@@ -34,6 +34,7 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'createNetwork', body: { name: 'test', config: { mode: 'shared', subnet: '10.78.0.0/24' } } },
   { route: 'replaceNetworkConfig', params: TEST, body: { config: { mode: 'isolated' } } },
   { route: 'deleteNetwork', params: TEST },
+  { route: 'getConfig' },
   { route: 'reloadConfig' },
   { route: 'createGuest', body: { name: 'web', network: 'lab', ip: '10.77.0.20' } },
   { route: 'attachGuest', params: WEB, body: { kind: 'qemu-stream' } },

@@ -42,6 +42,7 @@ const COMMANDS: readonly Entry[] = [
     summary: 'list, create, change, start and stop networks',
     load: () => import('./commands/network.ts'),
   },
+  { name: 'config', summary: 'show, check and reload networks.yaml', load: () => import('./commands/config.ts') },
   { name: 'forward', summary: 'list, add and remove port forwards', load: () => import('./commands/forward.ts') },
   { name: 'dns', summary: 'list, add, remove and query DNS records', load: () => import('./commands/dns.ts') },
   {

@@ -24,6 +24,7 @@ import type {
   NetworkView,
   NicView,
   RecordView,
+  ReloadView,
   ReservationView,
   RouteName,
   ShapeInput,
@@ -136,6 +137,15 @@ export class StubDaemon {
   events: EventView[] = [];
   reservations: ReservationView[] = [];
   restartNeeded: string[] = [];
+  reload: ReloadView = {
+    file: '/etc/vmlan/networks.yaml',
+    added: [],
+    removed: [],
+    changed: [],
+    steps: [],
+    restartNeeded: [],
+    warnings: [],
+  };
   /** The next request to this route fails. */
   failure: { route: RouteName; error: VmlanError } | null = null;
   /** How often it fails; then no longer. */
@@ -259,6 +269,18 @@ export class StubDaemon {
           config: { mode: 'shared' },
           yaml: '# the lab\nmode: shared\n',
         };
+      case 'getConfig':
+        return {
+          file: '/etc/vmlan/networks.yaml',
+          exists: true,
+          entries: [
+            { key: 'paths.config', value: '/etc/vmlan/networks.yaml', origin: 'default', place: null },
+            { key: 'networks.lab.mtu', value: 9000, origin: 'file', place: '/etc/vmlan/networks.yaml:5' },
+            { key: 'networks.lab2.mtu', value: 1500, origin: 'default', place: null },
+          ],
+        };
+      case 'reloadConfig':
+        return this.reload;
       case 'listReservations':
         return this.reservations.filter(({ network }) => network === this.#network(params['name']).name);
       case 'listGuests':

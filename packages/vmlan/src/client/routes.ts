@@ -23,6 +23,7 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   listReservations: 'GET /v1/networks/:name/reservations',
   createReservation: 'POST /v1/networks/:name/reservations',
   deleteReservation: 'DELETE /v1/networks/:name/reservations/:ip',
+  getConfig: 'GET /v1/config',
   reloadConfig: 'POST /v1/config/reload',
   listLeases: 'GET /v1/networks/:name/leases',
   listGuests: 'GET /v1/guests',

@@ -37,9 +37,10 @@ export class ConfigDocument {
     return this.#failAt(this.offsetOf(path, at), message, hint);
   }
 
-  /** `FILE:LINE` of the key at `path`; null when it does not stand in the file. */
+  /** `FILE:LINE` of the key at `path`; null when it does not stand in the file, or nothing behind it. */
   placeOf(path: IssuePath): string | null {
-    return this.has(path) ? `${this.file}:${this.#lines.linePos(this.offsetOf(path, 'key')).line}` : null;
+    const isEmpty = this.#document.getIn(path) === null;
+    return this.has(path) && !isEmpty ? `${this.file}:${this.#lines.linePos(this.offsetOf(path, 'key')).line}` : null;
   }
 
   /** Where `path` stands, in characters from the start: what comes first in the file is reported first. */

@@ -5,6 +5,7 @@
  */
 import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
+import type { ConfigEntry } from '../model/api.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import type { Paths } from '../model/paths.ts';
 import type { AccessToken } from './access-token.ts';
@@ -17,6 +18,8 @@ export interface Context {
   readonly version: string;
   readonly startedMs: number;
   readonly paths: Paths;
+  /** Where the paths and settings of the daemon itself come from. */
+  readonly settings: readonly ConfigEntry[];
   /** networks.yaml, which may change while the daemon runs. */
   readonly configuration: Configuration;
   /** What holds at this moment: `configuration.current`. */

@@ -8,6 +8,7 @@ import { VmlanError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { clearForgotten } from '../drivers/userspace/network-directory.ts';
+import type { ConfigEntry } from '../model/api.ts';
 import { listenUrl, parseListenAddress } from '../model/listen-address.ts';
 import type { ListenAddress } from '../model/listen-address.ts';
 import type { Paths } from '../model/paths.ts';
@@ -39,17 +40,21 @@ export interface DaemonOptions {
   /** Whose members may use the daemon, too; goes before `group` of networks.yaml. */
   readonly socketGroup?: string | undefined;
   readonly makeDriver: (paths: Paths) => Driver;
+  /** Where the settings of the daemon itself come from; nothing is told of them without it. */
+  readonly settings?: readonly ConfigEntry[];
   readonly hostRoutes?: () => readonly HostRoute[];
 }
 
 export class Daemon {
   /** Resolves when the daemon has ended. */
   readonly ended: Promise<void>;
+  readonly #reload: () => Promise<unknown>;
   readonly #stop: (stopNetworks: boolean) => Promise<void>;
   #stopping: Promise<void> | null = null;
   #markEnded: () => void = () => undefined;
 
-  private constructor(stop: (stopNetworks: boolean) => Promise<void>) {
+  private constructor(reload: () => Promise<unknown>, stop: (stopNetworks: boolean) => Promise<void>) {
+    this.#reload = reload;
     this.#stop = stop;
     this.ended = new Promise((resolve) => (this.#markEnded = resolve));
   }
@@ -77,20 +82,21 @@ export class Daemon {
     // Code of 100 ms, read while the processes of the networks read theirs.
     await Promise.race([begun.catch(() => undefined), delay(HEAD_START_MS)]);
     const { buildServer } = await import('../api/server.ts');
+    const { reload, ...made } = makeHandlers({
+      context,
+      networks,
+      cutTcp: () => server.listeners.cutTcp(),
+      shutdown: (stopNetworks) => setImmediate(() => void daemon.stop(stopNetworks)),
+    });
     const server = await buildServer({
-      ...makeHandlers({
-        context,
-        networks,
-        cutTcp: () => server.listeners.cutTcp(),
-        shutdown: (stopNetworks) => setImmediate(() => void daemon.stop(stopNetworks)),
-      }),
+      ...made,
       events: context.events,
       logger,
       version: context.version,
       token: () => context.token.text(),
       maxConnections: connectionsWithin(openFileLimit()),
     });
-    const daemon = new Daemon(async (stopNetworks) => {
+    const daemon = new Daemon(reload, async (stopNetworks) => {
       if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));
       networks[Symbol.dispose]();
       await server.close();
@@ -120,6 +126,11 @@ export class Daemon {
     return daemon;
   }
 
+  /** Loads networks.yaml again; rejects when it has a fault, and nothing has changed then. */
+  async reload(): Promise<void> {
+    await this.#reload();
+  }
+
   /** Ends the daemon; the networks too if so wanted. Further calls wait for the first. */
   stop(stopNetworks: boolean): Promise<void> {
     this.#stopping ??= this.#stop(stopNetworks).finally(() => this.#markEnded());
@@ -146,6 +157,7 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
     version: options.version,
     startedMs,
     paths,
+    settings: options.settings ?? [],
     configuration,
     get config() {
       return configuration.current;

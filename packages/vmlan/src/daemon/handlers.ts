@@ -5,7 +5,8 @@
  */
 import type { ApiHandlers, CaptureSource, VersionSource } from '../api/handlers.ts';
 import { Captures } from './captures.ts';
-import type { TokenView } from '../model/api.ts';
+import type { ReloadView, TokenView } from '../model/api.ts';
+import { configView } from './config-view.ts';
 import type { Context } from './context.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
@@ -32,6 +33,8 @@ export interface Handlers {
   readonly handlers: ApiHandlers;
   readonly versions: VersionSource;
   readonly captures: CaptureSource;
+  /** Loads networks.yaml again. */
+  readonly reload: () => Promise<ReloadView>;
 }
 
 export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOptions): Handlers {
@@ -41,7 +44,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
   const shapes = new Shapes(context, networks, guests);
   const health = new Health(context, networks);
   const show = new Presenter(context, networks, { guests, forwards, records, health });
-  const configs = new NetworkConfigs(context, { networks, guests, forwards, records });
+  const configs = new NetworkConfigs(context, { networks, guests, forwards, records, shapes });
   const tokenView = (token: string): TokenView => ({
     token,
     file: context.token.file,
@@ -59,6 +62,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
     listReservations: ({ params }) => configs.reservations(params.name),
     createReservation: ({ params, body, query }) => configs.addReservation(params.name, body, options(query)),
     deleteReservation: ({ params, query }) => configs.removeReservation(params.name, params.ip, options(query)),
+    getConfig: () => configView(context),
     reloadConfig: () => configs.reload(),
     health: async () => {
       const problems = await health.problems();
@@ -143,7 +147,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
     record: (id) => show.record(id),
     shape: (id) => shapes.get(id),
   };
-  return { handlers, versions, captures };
+  return { handlers, versions, captures, reload: () => configs.reload() };
 }
 
 /** `?dryRun=true&restart=true` of a request. */

@@ -51,6 +51,36 @@ test('a wrong option ends it with exit code 2', async () => {
   assert.match(stderr, /^vmlan: .*--colour/m);
 });
 
+test('SIGHUP loads the file again, and a broken one is left', async () => {
+  const file = join(directory, 'hup.yaml');
+  const write = (names: readonly string[]): void =>
+    writeFileSync(file, `networks:\n${names.map((name) => `  ${name}: { mode: isolated }\n`).join('')}`);
+  write(['one']);
+  const client = new Client({ kind: 'unix', path: join(directory, 'run', 'vmlan.sock') });
+  const daemon = start(['--config', file], {});
+  const names = async (): Promise<string[]> =>
+    (await client.call('listNetworks').catch(() => [])).map(({ name }) => name).filter((name) => /^o|^t/.test(name));
+  const until = async (wanted: readonly string[]): Promise<void> => {
+    while ((await names()).join() !== wanted.join()) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await until(['one']);
+  write(['one', 'two']);
+  daemon.kill('SIGHUP');
+  await until(['one', 'two']);
+  writeFileSync(file, 'networks: [');
+  daemon.kill('SIGHUP');
+  write(['two']);
+  daemon.kill('SIGHUP');
+  await until(['two']);
+  const { entries } = await client.call('getConfig');
+  assert.partialDeepStrictEqual(
+    entries.find(({ key }) => key === 'paths.config'),
+    { value: file, origin: 'flag', place: '--config' },
+  );
+  await client.call('shutdown', { body: {} });
+  assert.equal((await daemon.exit).code, 0);
+});
+
 test('it serves until SIGTERM, refuses a second one, and leaves its networks to the next', async () => {
   const client = new Client({ kind: 'unix', path: join(directory, 'run', 'vmlan.sock') });
   const answers = async (): Promise<void> => {

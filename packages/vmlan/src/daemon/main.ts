@@ -10,11 +10,15 @@ import { homedir } from 'node:os';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { VmlanError } from '../core/errors.ts';
+import { ERROR_CODES, VmlanError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
 import { UserspaceDriver } from '../drivers/userspace/driver.ts';
 import { resolvePaths } from '../model/paths.ts';
+import type { Paths } from '../model/paths.ts';
 import { unprivilegedUser } from '../sys/privileges.ts';
 import { releaseProgramPages } from '../sys/resident.ts';
+import { checkConfig } from './config-check.ts';
+import { daemonSettings } from './config-view.ts';
 import { Daemon } from './daemon.ts';
 import { makeLogger } from './log.ts';
 
@@ -25,6 +29,7 @@ const USAGE =
 
 async function main(): Promise<number> {
   const {
+    check: checked,
     config,
     listen,
     'socket-group': socketGroup,
@@ -33,27 +38,66 @@ async function main(): Promise<number> {
   if (process.getuid === undefined) throw new VmlanError('unsupported', 'vmlan needs a system with user ids');
   const uid = process.getuid();
   const environment = config === undefined ? process.env : { ...process.env, VMLAN_CONFIG: config };
+  const paths = resolvePaths(environment, { uid, home: homedir() });
+  if (checked !== undefined) return check(checked, paths, uid);
+  const hangups = new Hangups();
+  const logger = makeLogger(level);
   const daemon = await Daemon.start({
     version: readVersion(),
-    paths: resolvePaths(environment, { uid, home: homedir() }),
+    paths,
     uid,
-    logger: makeLogger(level),
+    logger,
+    settings: daemonSettings(environment, paths, { config, listen, 'socket-group': socketGroup }),
     listen: listen ?? (process.env['VMLAN_LISTEN'] || undefined),
     socketGroup: socketGroup ?? (process.env['VMLAN_SOCKET_GROUP'] || undefined),
-    makeDriver: ({ runtime, state }) => {
-      const user = uid === 0 ? unprivilegedUser(process.env['VMLAN_USER']) : null;
-      const program = fileURLToPath(new URL(`./network-main${extname(import.meta.url)}`, import.meta.url));
-      return new UserspaceDriver({ runtime, state, program, user });
-    },
+    makeDriver: () => makeDriver(paths, uid),
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.stop(false));
-  process.on('SIGHUP', () => undefined); // outlives the terminal it was started from
+  hangups.follow(daemon, logger);
   setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
   return 0;
 }
 
+/** SIGHUP loads networks.yaml again; it also comes from a terminal that is closed, which the daemon outlives. */
+class Hangups {
+  #onHangup: (() => void) | null = null;
+  #isPending = false;
+
+  /** From now on no such signal ends the process; one that comes before the daemon serves is kept. */
+  constructor() {
+    process.on('SIGHUP', () => {
+      this.#isPending = this.#onHangup === null;
+      this.#onHangup?.();
+    });
+  }
+
+  follow(daemon: Daemon, logger: Logger): void {
+    this.#onHangup = () => {
+      daemon.reload().catch((error: unknown) => {
+        logger.error('networks.yaml stays as it was loaded', { error: (error as Error).message });
+      });
+    };
+    if (this.#isPending) this.#onHangup();
+  }
+}
+
+function makeDriver({ runtime, state }: Paths, uid: number): UserspaceDriver {
+  const user = uid === 0 ? unprivilegedUser(process.env['VMLAN_USER']) : null;
+  const program = fileURLToPath(new URL(`./network-main${extname(import.meta.url)}`, import.meta.url));
+  return new UserspaceDriver({ runtime, state, program, user });
+}
+
+/** `vmlan config check`: the verdict as JSON on stdout. */
+async function check(file: string, paths: Paths, uid: number): Promise<number> {
+  const running = new Set(await makeDriver(paths, uid).list());
+  const verdict = checkConfig(file, running);
+  process.stdout.write(`${JSON.stringify(verdict)}\n`);
+  return verdict.error === null ? 0 : ERROR_CODES[verdict.error.code].exitCode;
+}
+
 interface Options {
+  readonly check?: string;
   readonly config?: string;
   readonly listen?: string;
   readonly 'socket-group'?: string;
@@ -63,6 +107,7 @@ interface Options {
 function parseOptions(): Options {
   try {
     const options = {
+      check: { type: 'string' },
       foreground: { type: 'boolean' },
       config: { type: 'string' },
       listen: { type: 'string' },

@@ -39,6 +39,7 @@ import { nicsOf } from './desired.ts';
 import type { Forwards, Records } from './forwards.ts';
 import type { Guests } from './guests.ts';
 import type { Networks } from './networks.ts';
+import type { Shapes } from './shapes.ts';
 import { unifiedDiff } from './text-diff.ts';
 import { yamlBlockAt } from './yaml-edit.ts';
 
@@ -58,6 +59,7 @@ export interface NetworkConfigsParts {
   readonly guests: Guests;
   readonly forwards: Forwards;
   readonly records: Records;
+  readonly shapes: Shapes;
 }
 
 /** One change of the file, judged and not yet made. */
@@ -351,12 +353,13 @@ export class NetworkConfigs {
 
   /** Leaves nothing of a network that is no more. */
   async #clear(name: string): Promise<void> {
-    const { networks, guests, forwards, records } = this.#parts;
+    const { networks, guests, forwards, records, shapes } = this.#parts;
     const { paths, store, events } = this.#context;
     await networks.drop(name);
     await guests.dropNetwork(name);
     await forwards.dropNetwork(name);
     await records.dropNetwork(name);
+    await shapes.dropNetwork(name);
     await store.removePick(name);
     await rm(networkPaths(paths.runtime, paths.state, name).state, { recursive: true, force: true });
     events.publish('network-deleted', { network: name }, `network "${name}" was deleted`);

@@ -79,6 +79,14 @@ export class Shapes {
     });
   }
 
+  /** Forgets those on a network that is no more. */
+  dropNetwork(network: string): Promise<void> {
+    return this.#serial.run(QUEUE, async () => {
+      const gone = this.#all.filter((shape) => shape.network === network);
+      if (gone.length > 0) await this.#context.store.change({ shapes: { remove: gone.map(({ id }) => id) } });
+    });
+  }
+
   get #all(): readonly StoredShape[] {
     return this.#context.store.shapes;
   }

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import type { Route } from './api.ts';
 import {
   changeQuerySchema,
+  configViewSchema,
   deleteQuerySchema,
   dryRunQuerySchema,
   networkChangeSchema,
@@ -21,6 +22,7 @@ import {
 } from './network-config.ts';
 import type {
   ChangeQuery,
+  ConfigView,
   DeleteQuery,
   DryRunQuery,
   NetworkChange,
@@ -45,6 +47,7 @@ export interface NetworkConfigRoutes {
   readonly listReservations: Route<NamedParams, Nothing, Nothing, readonly ReservationView[]>;
   readonly createReservation: Route<NamedParams, DryRunQuery, ReservationBody, NetworkChange>;
   readonly deleteReservation: Route<ReservationParams, DryRunQuery, Nothing, NetworkChange>;
+  readonly getConfig: Route<Nothing, Nothing, Nothing, ConfigView>;
   readonly reloadConfig: Route<Nothing, Nothing, Nothing, ReloadView>;
 }
 
@@ -128,6 +131,14 @@ export const NETWORK_CONFIG_ROUTES: NetworkConfigRoutes = {
     params: reservationParamsSchema,
     query: dryRunQuerySchema,
     result: networkChangeSchema,
+  },
+  getConfig: {
+    method: 'GET',
+    path: '/v1/config',
+    summary: 'Every value that holds, and where it comes from',
+    status: 200,
+    ...none,
+    result: configViewSchema,
   },
   reloadConfig: {
     method: 'POST',

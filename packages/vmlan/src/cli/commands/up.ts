@@ -8,15 +8,15 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { extname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { describeEndpoint } from '../../client/endpoint.ts';
 import { VmlanError } from '../../client/errors.ts';
 import type { StatusView } from '../../model/api.ts';
 import { parseListenAddress } from '../../model/listen-address.ts';
 import { resolvePaths } from '../../model/paths.ts';
 import type { Context, DefineCommand } from '../context.ts';
+import { daemonCommand } from '../daemon-command.ts';
 import { addExamples } from '../examples.ts';
 import { runProgram } from '../run-program.ts';
 import { networkTable } from '../views/networks.ts';
@@ -24,8 +24,6 @@ import { networkTable } from '../views/networks.ts';
 const START_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 10;
 const LOG_TAIL_LINES = 20;
-/** A small nursery: the daemon is idle most of its time. */
-const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
 
 interface UpOptions {
   readonly foreground?: boolean;
@@ -91,11 +89,6 @@ async function showRunning(context: Context, status: StatusView, how: string, op
   if (how === 'runs already' && (options.listen ?? options.socketGroup) !== undefined) {
     context.output.warn('--listen and --socket-group hold from the next start: vmlan down --keep-networks, then up');
   }
-}
-
-function daemonCommand(): string[] {
-  const program = new URL(`../../daemon/main${extname(import.meta.url)}`, import.meta.url);
-  return [process.execPath, ...NODE_OPTIONS, fileURLToPath(program)];
 }
 
 /** Flags win over the environment by becoming part of it. */

@@ -1,0 +1,58 @@
+/**
+ * Judges a file that is not in use: what `vmlan config check` says, without a daemon.
+ *
+ * Zone: control.
+ */
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import { toErrorData } from '../core/errors.ts';
+import type { ErrorData } from '../core/errors.ts';
+import { chooseDriver } from '../drivers/registry.ts';
+import type { HostRoute } from '../model/subnet.ts';
+import { loadConfig } from './config.ts';
+import type { Config } from './config.ts';
+import { readHostRoutes } from './host-routes.ts';
+
+export interface ConfigVerdict {
+  readonly file: string;
+  readonly networks: readonly string[];
+  /** Networks that this version or this host cannot start. */
+  readonly warnings: readonly string[];
+  /** What is wrong, `FILE:LINE:COL: …`; null: nothing. */
+  readonly error: ErrorData | null;
+}
+
+export function checkConfig(
+  name: string,
+  running: ReadonlySet<string>,
+  routes: readonly HostRoute[] = readHostRoutes(),
+): ConfigVerdict {
+  const file = resolve(name);
+  try {
+    const config = loadConfig({
+      file,
+      required: true,
+      // Prefixes of its own for each machine play no part in whether a file is right.
+      identify: (text) => createHash('sha256').update(text).digest(),
+      hostRoutes: routes,
+      picked: new Map(),
+      running,
+    });
+    return { file, networks: [...config.networks.keys()], warnings: warningsOf(config), error: null };
+  } catch (error) {
+    return { file, networks: [], warnings: [], error: toErrorData(error) };
+  }
+}
+
+function warningsOf({ networks, unusable }: Config): readonly string[] {
+  return [...networks.values()].flatMap((network) => {
+    const problem = unusable.get(network.name);
+    if (problem !== undefined) return [problem.message];
+    try {
+      chooseDriver(network);
+      return [];
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  });
+}
