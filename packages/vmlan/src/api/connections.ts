@@ -16,6 +16,18 @@ export const STALLED_AFTER_MS = 30_000;
 export const MAX_UNREAD_BYTES = 67_108_864; // 64 MiB
 const SWEEP_INTERVAL_MS = 1000;
 
+export interface ConnectionLimits {
+  readonly maxConnections: number;
+  readonly stalledAfterMs: number;
+  readonly maxUnreadBytes: number;
+}
+
+const CONNECTION_LIMITS: ConnectionLimits = {
+  maxConnections: MAX_CONNECTIONS,
+  stalledAfterMs: STALLED_AFTER_MS,
+  maxUnreadBytes: MAX_UNREAD_BYTES,
+};
+
 interface State {
   unanswered: number;
   /** Bytes taken at the last sweep, and when that number changed last. */
@@ -26,11 +38,11 @@ interface State {
 export class Connections implements Disposable {
   /** In the order in which they became idle or busy last. */
   readonly #open = new Map<Socket, State>();
-  readonly #most: number;
+  readonly #limits: ConnectionLimits;
   #sweeper: NodeJS.Timeout | null = null;
 
-  constructor(most: number = MAX_CONNECTIONS) {
-    this.#most = most;
+  constructor(limits: Partial<ConnectionLimits> = {}) {
+    this.#limits = { ...CONNECTION_LIMITS, ...limits };
   }
 
   get size(): number {
@@ -39,11 +51,10 @@ export class Connections implements Disposable {
 
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => this.#onConnection(socket));
-    server.prependListener('request', (request, response) => this.#onRequest(request, response));
   }
 
   #onConnection(socket: Socket): void {
-    if (this.#open.size >= this.#most && !this.#makeRoom()) return void socket.destroy();
+    if (this.#open.size >= this.#limits.maxConnections && !this.#makeRoom()) return void socket.destroy();
     this.#open.set(socket, { unanswered: 0, taken: 0, movedMs: Date.now() });
     socket.once('close', () => this.#open.delete(socket));
     this.#sweeper ??= setInterval(() => this.sweep(Date.now()), SWEEP_INTERVAL_MS).unref();
@@ -59,16 +70,21 @@ export class Connections implements Disposable {
     return false;
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+  /** False: its connection has been cut off, and it is not to be acted upon. */
+  admit(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request;
     const state = this.#open.get(socket);
-    if (state === undefined) return;
-    if (++state.unanswered > MAX_UNANSWERED) return this.#cut(socket);
+    if (state === undefined) return false;
+    if (++state.unanswered > MAX_UNANSWERED) {
+      this.#cut(socket);
+      return false;
+    }
     this.#toTheEnd(socket, state);
     response.once('close', () => {
       state.unanswered--;
       if (this.#open.has(socket)) this.#toTheEnd(socket, state);
     });
+    return true;
   }
 
   #toTheEnd(socket: Socket, state: State): void {
@@ -86,10 +102,10 @@ export class Connections implements Disposable {
     for (const [socket, state] of this.#open) {
       const taken = socket.bytesWritten - socket.writableLength;
       if (socket.writableLength === 0 || taken !== state.taken) [state.taken, state.movedMs] = [taken, nowMs];
-      else if (nowMs - state.movedMs >= STALLED_AFTER_MS) this.#cut(socket);
+      else if (nowMs - state.movedMs >= this.#limits.stalledAfterMs) this.#cut(socket);
       unread += socket.destroyed ? 0 : socket.writableLength;
     }
-    if (unread > MAX_UNREAD_BYTES) this.#cutSlowest(unread);
+    if (unread > this.#limits.maxUnreadBytes) this.#cutSlowest(unread);
     if (this.#open.size === 0) this[Symbol.dispose]();
   }
 
@@ -97,7 +113,7 @@ export class Connections implements Disposable {
     let rest = unread;
     const byUnread = [...this.#open.keys()].sort((a, b) => b.writableLength - a.writableLength);
     for (const socket of byUnread) {
-      if (rest <= MAX_UNREAD_BYTES) return;
+      if (rest <= this.#limits.maxUnreadBytes) return;
       rest -= socket.writableLength;
       this.#cut(socket);
     }

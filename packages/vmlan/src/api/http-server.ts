@@ -14,36 +14,47 @@ import type { Logger } from '../core/logger.ts';
 import type { ListenAddress } from '../model/listen-address.ts';
 import type { Listener } from './access.ts';
 import { Connections } from './connections.ts';
+import type { ConnectionLimits } from './connections.ts';
 import { httpProblem, PROBLEM_TYPE } from './problem.ts';
 
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;
 export const KEEP_ALIVE_MS = 30_000;
 export const MAX_HEADER_BYTES = 16_384;
+/** Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn). */
+const BACKLOG = 1024;
 const CHECK_INTERVAL_MS = 2000;
 const SOCKET_MODE_MASK = 0o177;
 const GROUP_SOCKET_MODE = 0o660;
 
-const SERVER_OPTIONS: ServerOptions = {
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: REQUEST_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS,
-  connectionsCheckingInterval: CHECK_INTERVAL_MS,
+export interface HttpLimits extends ConnectionLimits {
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+const serverOptions = (limits: Partial<HttpLimits>): ServerOptions => ({
+  headersTimeout: limits.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+  requestTimeout: limits.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+  keepAliveTimeout: limits.keepAliveMs ?? KEEP_ALIVE_MS,
+  connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.headersTimeoutMs ?? CHECK_INTERVAL_MS),
   maxHeaderSize: MAX_HEADER_BYTES,
-};
+});
 
 export class HttpListeners {
   readonly #onRequest: RequestListener;
   readonly #logger: Logger;
+  readonly #options: ServerOptions;
   readonly #connections: Connections;
   readonly #servers: Server[] = [];
   readonly #listeners = new WeakMap<Socket, Listener>();
   #tcp: Server | null = null;
 
-  constructor(onRequest: RequestListener, logger: Logger, maxConnections?: number) {
+  constructor(onRequest: RequestListener, logger: Logger, limits: Partial<HttpLimits> = {}) {
     this.#onRequest = onRequest;
     this.#logger = logger;
-    this.#connections = new Connections(maxConnections);
+    this.#connections = new Connections(limits);
+    this.#options = serverOptions(limits);
   }
 
   get connections(): number {
@@ -60,7 +71,7 @@ export class HttpListeners {
     const server = this.#make(() => ({ kind: 'unix' }));
     const before = process.umask(SOCKET_MODE_MASK);
     // Binds before it returns, so that no other file is made under this mask.
-    const isListening = listening(server, { path });
+    const isListening = listening(server, { path, backlog: BACKLOG });
     process.umask(before);
     await isListening;
     if (gid === null) return;
@@ -79,7 +90,7 @@ export class HttpListeners {
     const server = this.#make(() => ({ kind: 'tcp', ...bound }));
     let bound: ListenAddress = { host, port };
     try {
-      await listening(server, { host, port, exclusive: true });
+      await listening(server, { host, port, exclusive: true, backlog: BACKLOG });
     } catch (cause) {
       throw new VmlanError('address-in-use', `the API cannot listen at ${host}:${port}: ${(cause as Error).message}`, {
         hint: 'choose another port for --listen',
@@ -108,7 +119,9 @@ export class HttpListeners {
   }
 
   #make(listener: () => Listener): Server {
-    const server = createServer(SERVER_OPTIONS, this.#onRequest);
+    const server = createServer(this.#options, (request, response) => {
+      if (this.#connections.admit(request, response)) this.#onRequest(request, response);
+    });
     server.on('connection', (socket: Socket) => this.#listeners.set(socket, listener()));
     server.on('clientError', refuseUnreadable);
     // A connection that cannot be accepted, for want of descriptors, is that client's loss.

@@ -18,6 +18,7 @@ import { lastEventId, streamEvents } from './event-stream.ts';
 import { streamCapture } from './capture-stream.ts';
 import type { ApiHandlers, ApiRequest, CaptureSource, EventSource, VersionSource } from './handlers.ts';
 import { HttpListeners } from './http-server.ts';
+import type { HttpLimits } from './http-server.ts';
 import { allowedMethods } from './methods.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
@@ -48,7 +49,7 @@ export interface ApiOptions {
   readonly version: string;
   /** What a request over TCP has to carry. */
   readonly token: () => Promise<string>;
-  readonly maxConnections?: number;
+  readonly limits?: Partial<HttpLimits>;
 }
 
 /** The API with its listeners; nobody is served before one of them listens. */
@@ -65,7 +66,7 @@ export async function buildServer(options: ApiOptions): Promise<ApiServer> {
     for (const [name, value] of COMMON_HEADERS) response.setHeader(name, value);
     routes.routing(request, response);
   };
-  const listeners = new HttpListeners(onRequest, options.logger, options.maxConnections);
+  const listeners = new HttpListeners(onRequest, options.logger, options.limits);
   return {
     listeners,
     async close() {
@@ -102,12 +103,18 @@ function buildRoutes(
       .type(METRICS_TYPE)
       .send(renderMetrics(status, { residentBytes: process.memoryUsage.rss(), refused: access.refused }));
   });
+  let document: Promise<string> | null = null;
   server.get('/openapi.json', async (_request, reply) => {
-    // Few ask for it: its code is read when somebody does.
-    const { openApiDocument } = await import('./openapi.ts');
-    return reply.send(openApiDocument(options.version));
+    document ??= openApiText(options.version);
+    return reply.type('application/json; charset=utf-8').send(await document);
   });
   return server;
+}
+
+/** Few ask for it: its code is read when somebody does, and it is made once. */
+async function openApiText(version: string): Promise<string> {
+  const { openApiDocument } = await import('./openapi.ts');
+  return JSON.stringify(openApiDocument(version));
 }
 
 interface RouteContext {

@@ -20,6 +20,9 @@ import { requestLine } from './routes.ts';
 const http = (): typeof Http => process.getBuiltinModule('node:http');
 /** Silence of this length ends a request; attaching to a network that has to start is the slowest. */
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** How often a daemon is asked again whose queue of connections is full. */
+const BUSY_ATTEMPTS = 50;
+const BUSY_DELAY_MS = 100;
 
 type Part<Key extends string, Value> = [Value] extends [Nothing] ? object : Readonly<Record<Key, Value>>;
 
@@ -110,6 +113,17 @@ export class Client {
 
   /** Resolves with a response that is no error, and whose body is still unread. */
   async #send(name: RouteName, input: AnyRequest, options: CallOptions): Promise<IncomingMessage> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#attempt(name, input, options);
+      } catch (error) {
+        if (!isBusy(error) || attempt >= BUSY_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, BUSY_DELAY_MS));
+      }
+    }
+  }
+
+  async #attempt(name: RouteName, input: AnyRequest, options: CallOptions): Promise<IncomingMessage> {
     const { method, path } = requestLine(name, input.params ?? {}, input.query ?? {});
     const body = input.body === undefined ? undefined : JSON.stringify(input.body);
     const where = describeEndpoint(this.endpoint);
@@ -142,6 +156,10 @@ export class Client {
     throw errorFromResponse(status, await readText(response));
   }
 }
+
+/** unix(7): so many connections wait to be accepted that this one was not even queued; nothing has been sent. */
+const isBusy = (error: unknown): boolean =>
+  error instanceof VmlanError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EAGAIN';
 
 const isOurs = (error: unknown): boolean =>
   error instanceof VmlanError || (error instanceof Error && error.name === 'AbortError');

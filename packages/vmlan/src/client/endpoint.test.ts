@@ -71,6 +71,12 @@ test('what is no address is a usage error', () => {
   }
 });
 
+test('a full queue of connections is no refusal', () => {
+  const error = errorFromTransport(Object.assign(new Error('connect EAGAIN'), { code: 'EAGAIN' }), '/run/x');
+  assert.equal(error.code, 'daemon-unreachable');
+  assert.match(error.message, /too many connections waiting/);
+});
+
 test('a socket of another user is unreachable, with a hint', () => {
   const error = errorFromTransport(Object.assign(new Error('connect EACCES'), { code: 'EACCES' }), '/run/x');
   assert.equal(error.code, 'daemon-unreachable');

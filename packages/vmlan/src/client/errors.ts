@@ -49,6 +49,11 @@ export function errorFromTransport(error: NodeJS.ErrnoException, where: string):
         hint: 'it belongs to another user; start your own with: vmlan up',
         cause: error,
       });
+    case 'EAGAIN':
+      return new VmlanError('daemon-unreachable', `the vmlan daemon at ${where} has too many connections waiting`, {
+        hint: 'it is busy, or halted: try again',
+        cause: error,
+      });
     default:
       return new VmlanError(
         'daemon-unreachable',

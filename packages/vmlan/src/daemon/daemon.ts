@@ -94,7 +94,7 @@ export class Daemon {
       logger,
       version: context.version,
       token: () => context.token.text(),
-      maxConnections: connectionsWithin(openFileLimit()),
+      limits: { maxConnections: connectionsWithin(openFileLimit()) },
     });
     const daemon = new Daemon(reload, async (stopNetworks) => {
       if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));
