@@ -41,7 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['guest', 'drivers', 'engine', 'model', 'sys', 'wire', 'core'],
     ...['daemon/config-issues.ts', 'daemon/host-routes.ts'],
   ],
-  'index.ts': ['library', 'guest', 'core/errors.ts', 'engine/control-messages.ts'],
+  'index.ts': ['library', 'guest', 'model', 'core/errors.ts', 'engine/control-messages.ts'],
 };
 
 /** Packages and Node modules that one layer alone, or no sans-I/O layer, may know. */

@@ -17,7 +17,7 @@ import type { Tcp } from './tcp/tcp.ts';
 import type { TcpSocket } from './tcp/socket.ts';
 import type { Udp } from './udp.ts';
 
-/** Patience with one question, then it is asked again. */
+/** Patience with one question, then it is asked again, of the next server. */
 export const TRIES_MS: readonly number[] = [1000, 2000, 4000];
 const DNS_PORT = 53;
 const TCP_LENGTH_BYTES = 2;
@@ -88,6 +88,7 @@ export class DnsClient {
       try {
         found.push(...(await this.resolve(host, type)));
       } catch (error) {
+        if (!isAbsence(error)) throw error; // who does not answer one question does not answer the other
         failure ??= error;
       }
     }
@@ -117,15 +118,14 @@ export class DnsClient {
 
   async #ask(servers: readonly Ip[], question: Uint8Array, id: number, name: string): Promise<DnsMessage> {
     let failure: GuestError = new GuestError('ETIMEDOUT', `${name}: the name servers do not answer`);
-    for (const timeoutMs of TRIES_MS) {
-      for (const server of servers) {
-        try {
-          const reply = await this.#askUdp(server, question, id, timeoutMs);
-          return (reply.flags & dns.FLAG_TRUNCATED) === 0 ? reply : await this.#askTcp(server, question, id);
-        } catch (error) {
-          if (!(error instanceof GuestError)) throw error;
-          if (error.code !== 'ETIMEDOUT') failure = error;
-        }
+    for (const [i, timeoutMs] of TRIES_MS.entries()) {
+      const server = servers[i % servers.length]!;
+      try {
+        const reply = await this.#askUdp(server, question, id, timeoutMs);
+        return (reply.flags & dns.FLAG_TRUNCATED) === 0 ? reply : await this.#askTcp(server, question, id);
+      } catch (error) {
+        if (!(error instanceof GuestError)) throw error;
+        if (error.code !== 'ETIMEDOUT') failure = error;
       }
     }
     throw failure;
@@ -157,6 +157,9 @@ export class DnsClient {
     }
   }
 }
+
+const isAbsence = (error: unknown): boolean =>
+  error instanceof GuestError && (error.code === 'ENOTFOUND' || error.code === 'ENODATA');
 
 const writer = new DnsWriter();
 

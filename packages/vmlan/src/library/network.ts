@@ -23,6 +23,8 @@ import { resolveOptions } from './options.ts';
 import type { NetworkOptions } from './options.ts';
 import { Records } from './records.ts';
 import { Session } from './session.ts';
+import { Shapes } from './shapes.ts';
+import type { GuestNames, Shape, ShapeOptions } from './shapes.ts';
 import { SocketDirectory } from './socket-directory.ts';
 
 /** What a network counts, and who is on it. */
@@ -48,6 +50,7 @@ export class Network implements AsyncDisposable {
   readonly #network: ResolvedNetwork;
   readonly #session: Session;
   readonly #forwards: Forwards;
+  readonly #shapes: Shapes;
   readonly #members = new Map<string, Member>();
   readonly #directory = new SocketDirectory();
   #links = 0;
@@ -58,6 +61,7 @@ export class Network implements AsyncDisposable {
     this.#session = session;
     const ask = (message: EngineRequest): Promise<unknown> => session.request(message);
     this.#forwards = new Forwards(network, ask);
+    this.#shapes = new Shapes(ask, (guest) => this.#member(guest).nic.key);
     this.records = new Records(network.dns.records, ask);
     session.events.on('closed', () => this.#onClosed());
   }
@@ -119,11 +123,9 @@ export class Network implements AsyncDisposable {
 
   /** The guest of that name.  Throws `not-found`. */
   guest(name: string): Guest {
-    const guest = this.#members.get(name)?.guest ?? null;
+    const { guest } = this.#member(name);
     if (guest !== null) return guest;
-    throw new VmlanError('not-found', `network "${this.name}" has no guest "${name}"`, {
-      hint: `it has: ${this.guests.map((one) => one.name).join(', ') || 'none'}`,
-    });
+    throw new VmlanError('not-found', `guest "${name}" is not made of JavaScript`);
   }
 
   /** Puts a guest on the network that is made of JavaScript, and waits until it has its addresses. */
@@ -169,6 +171,40 @@ export class Network implements AsyncDisposable {
   /** Opens a port forward. */
   forward(options: ForwardOptions): Promise<Forward> {
     return this.#forwards.add(options);
+  }
+
+  /**
+   * Delays, loses, repeats, reorders, damages or slows what a guest sends and receives; with `peer` only what goes between
+   * the two.  Holds until it is changed or cleared, and for connections that are open already.
+   *
+   *     await net.shape('web', { delayMs: 50, lossPercent: 1 });
+   */
+  shape(guest: string, options: ShapeOptions): Promise<void> {
+    return this.#shapes.set(guest, options);
+  }
+
+  /** Ends the shapes of a guest and of its pairs, or all. */
+  clearShapes(guest?: string): Promise<void> {
+    return this.#shapes.clear(guest);
+  }
+
+  /** Shapes and partitions that are in force. */
+  shapes(): readonly Shape[] {
+    return this.#shapes.list();
+  }
+
+  /**
+   * Cuts the line between two guests, or each of some and each of others; `gateway` stands for the host and all beyond it.
+   * Without `other` a guest is cut off from everybody.  Frames vanish without a word: nothing is told that a program could
+   * notice at once.
+   */
+  partition(one: GuestNames, other: GuestNames | null = null): Promise<void> {
+    return this.#shapes.partition(one, other);
+  }
+
+  /** Ends a partition, as `partition` made it; all of them without arguments. */
+  heal(one?: GuestNames, other: GuestNames | null = null): Promise<void> {
+    return this.#shapes.heal(one, other);
   }
 
   /** The addresses that DHCP has given away. */
@@ -218,6 +254,14 @@ export class Network implements AsyncDisposable {
     }
   }
 
+  #member(name: string): Member {
+    const member = this.#members.get(name);
+    if (member !== undefined) return member;
+    throw new VmlanError('not-found', `network "${this.name}" has no guest "${name}"`, {
+      hint: `it has: ${[...this.#members.keys()].join(', ') || 'none'}`,
+    });
+  }
+
   #ask(message: EngineRequest): Promise<unknown> {
     return this.#session.request(message);
   }
@@ -256,6 +300,7 @@ export class Network implements AsyncDisposable {
     this.#members.delete(name);
     member.guest?.stop();
     await member.link?.close();
+    await this.#shapes.forget(name).catch(ignoreClosed);
     await this.#ask({ type: 'remove-link', linkId: member.linkId }).catch(ignoreAbsent);
     await this.#ask({ type: 'remove-nic', key: member.nic.key }).catch(ignoreAbsent);
   }
