@@ -27,6 +27,27 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       dropped: 'The counter of the reason why vmlan dropped it.',
     },
   },
+  FlowsQuery: {
+    keys: {
+      sort: 'Default bytes.',
+      limit: 'How many, the first ones in this order; 1000, at most 100000.',
+    },
+  },
+  FlowView: {
+    text: 'One conversation of a guest with the world beyond its network, or through a forward.',
+    keys: {
+      state: "TCP: of the gateway's end towards the guest, in the names of RFC 9293; others: `UNREPLIED`, `ASSURED`.",
+      guestPort: 'Of ICMP: the identifier of the echo.',
+      remoteAddress: 'What the guest believes it talks to.',
+      hostAddress: 'The socket of the host, ADDRESS:PORT; null where the flow has none of its own.',
+      peerAddress: 'The client of a forward.',
+      forward: "The forward that it goes through; null: the guest's own way out.",
+      bytesFromGuest: 'Payload.',
+      packetsFromGuest: 'An offloaded frame of many segments is one.',
+      rttMs: 'Round trip between gateway and guest, TCP alone.',
+      retransmissions: 'Segments that were sent to the guest again, TCP alone.',
+    },
+  },
   NetworkCreate: {
     keys: {
       config: 'As under `networks: NAME:` in networks.yaml.',
@@ -202,6 +223,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       connected: 'The wanted state of the link.',
       state: '`waiting`: nobody is at the other end yet; `stopped`: the network does not run.',
       attachment: "How it was attached last; null: never, or by the network's common socket.",
+      flows: 'Conversations that are open.',
     },
   },
   GuestView: {

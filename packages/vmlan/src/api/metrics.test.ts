@@ -12,7 +12,7 @@ const counters = {
 const nic = (more: Partial<NicView> = {}): NicView => ({
   ...{ key: 'web/0', network: 'lab', mac: '52:54:00:12:34:56', aliasMac: null, ip: null, connected: true },
   ...{ state: 'connected', link: 'stream', attachment: null, address4: ['10.0.0.5'], address6: [], hostname: null },
-  ...{ sinceMs: 0, counters, ...more },
+  ...{ sinceMs: 0, counters, flows: 2, ...more },
 });
 
 const guest = (name: string, nics: readonly NicView[], registered = true): GuestView => ({

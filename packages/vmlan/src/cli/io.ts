@@ -9,6 +9,7 @@ import { isatty } from 'node:tty';
 export interface TerminalStream extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 export interface Io {

@@ -60,6 +60,7 @@ const COMMANDS: readonly Entry[] = [
     summary: 'wait until a guest has its address, answers at a port, or is gone',
     load: () => import('./commands/wait.ts'),
   },
+  { name: 'flows', summary: 'show the conversations of guests', load: () => import('./commands/flows.ts') },
   {
     name: 'capture',
     summary: 'show frames as they come by, or write them to a pcapng file',

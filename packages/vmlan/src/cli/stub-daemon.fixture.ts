@@ -57,6 +57,7 @@ export function nicView(guest: string, more: Partial<NicView> = {}): NicView {
       dropsFromGuest: 1,
       dropsToGuest: 2,
     },
+    flows: 3,
     ...more,
   };
 }

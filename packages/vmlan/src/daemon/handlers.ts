@@ -8,6 +8,7 @@ import { Captures } from './captures.ts';
 import type { ReloadView, TokenView } from '../model/api.ts';
 import { configView } from './config-view.ts';
 import type { Context } from './context.ts';
+import { listFlows } from './flows.ts';
 import { Forwards, Records } from './forwards.ts';
 import { Guests } from './guests.ts';
 import { Health } from './health.ts';
@@ -134,6 +135,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
       await shapes.remove(params.id);
       return null;
     },
+    listFlows: ({ query }) => listFlows({ driver, networks, subjects }, query),
     probeGuest: ({ params, body }) => probeGuest({ driver, networks, subjects }, params.name, body),
     endCapture: ({ params }) => {
       captures.end(params.id);

@@ -30,6 +30,7 @@ const guest = (more: Partial<GuestSnapshot>): GuestSnapshot => ({
   bytesToGuest: 4,
   dropsToGuest: 5,
   dropsFromGuest: 6,
+  flows: 7,
   ...more,
 });
 

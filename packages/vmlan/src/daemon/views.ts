@@ -142,6 +142,7 @@ function liveNic(
     address6: seen?.address6 ?? [],
     hostname: seen?.hostname ?? null,
     sinceMs: seen === null || seen.state !== 'connected' ? null : seen.sinceMs,
+    flows: seen?.flows ?? null,
     counters:
       seen === null
         ? null

@@ -12,6 +12,7 @@ import type {
   DnsRecord,
   EngineEvent,
   EngineSnapshot,
+  FlowSnapshot,
   ForwardSpec,
   LinkSpec,
   NicConfig,
@@ -19,6 +20,7 @@ import type {
   Reservation,
   ShapeSpec,
 } from '../engine/control-messages.ts';
+import type { FlowOrder, FlowProtocol } from '../model/flows.ts';
 import type { Network } from '../model/network.ts';
 
 export interface Capabilities {
@@ -138,6 +140,15 @@ export interface ApplyOptions {
   readonly onFailure?: 'undo' | 'keep';
 }
 
+/** Which conversations of a network are wanted. */
+export interface FlowRequest {
+  /** Those of this guest alone. */
+  readonly guest: string | null;
+  readonly protocol: FlowProtocol | null;
+  readonly sort: FlowOrder;
+  readonly limit: number;
+}
+
 /** Which frames of a network are wanted, and how they are written down. */
 export interface CaptureRequest {
   /** Those of this guest's cards alone; null: of all. */
@@ -181,6 +192,8 @@ export interface Driver {
   /** The addresses of a NIC, leased for it if need be. */
   allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress>;
   snapshot(network: string): Promise<EngineSnapshot>;
+  /** Conversations of a running network, the first ones in the order that is asked for. */
+  flows(network: string, request: FlowRequest): Promise<readonly FlowSnapshot[]>;
   /** Tries a port of a guest of a running network, by its name. */
   probe(network: string, guest: string, protocol: 'tcp' | 'udp', port: number): Promise<ProbeOutcome>;
   /** Frames of a running network as they come by. Throws VmlanError `invalid` for a filter that is none. */

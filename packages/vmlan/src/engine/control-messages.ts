@@ -117,6 +117,50 @@ export type CaptureTotals = readonly {
   readonly lost: number;
 }[];
 
+export interface FlowQuery {
+  /** Where to go on; 0 at first, then `next` of the page before. */
+  readonly cursor: number;
+  readonly guest: string | null;
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | null;
+}
+
+export interface FlowPage {
+  readonly flows: readonly FlowSnapshot[];
+  /** null: that is all. */
+  readonly next: number | null;
+}
+
+/** One conversation of a guest. */
+export interface FlowSnapshot {
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
+  /** TCP: of the gateway's end, as in RFC 9293 §3.3.2; others: UNREPLIED, ASSURED. */
+  readonly state: string;
+  readonly guest: string;
+  readonly nic: string;
+  readonly guestAddress: string;
+  /** Of ICMP: the identifier of the echo. */
+  readonly guestPort: number;
+  /** What the guest believes it talks to. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** The host's socket, ADDRESS:PORT; null where the flow has none of its own. */
+  readonly hostAddress: string | null;
+  /** The client of a forward. */
+  readonly peerAddress: string | null;
+  /** The forward that it goes through; null: the guest's own way out. */
+  readonly forward: string | null;
+  readonly ageMs: number;
+  readonly idleMs: number;
+  /** Payload, and packets with what is around it; an offloaded frame is one. */
+  readonly bytesFromGuest: number;
+  readonly bytesToGuest: number;
+  readonly packetsFromGuest: number;
+  readonly packetsToGuest: number;
+  /** Between gateway and guest, TCP alone. */
+  readonly rttMs: number | null;
+  readonly retransmissions: number | null;
+}
+
 /** `absent`: the guest is not there, or nobody has its address; `silent`: nothing came back. */
 export interface ProbeOutcome {
   readonly address: string | null;
@@ -195,6 +239,8 @@ export type ToEngine =
   | { readonly type: 'set-reservations'; readonly id: number; readonly reservations: readonly Reservation[] }
   /** What `EngineConfig.closed` said, anew; flows that are open go on. */
   | { readonly type: 'set-closed'; readonly id: number; readonly closed: readonly string[] }
+  /** Some of the conversations. Result: FlowPage. */
+  | ({ readonly type: 'flows'; readonly id: number } & FlowQuery)
   /** Tries a port of a guest, by its name. Result: ProbeOutcome. */
   | {
       readonly type: 'probe';
@@ -269,6 +315,8 @@ export interface GuestSnapshot {
   readonly bytesToGuest: number;
   readonly dropsToGuest: number;
   readonly dropsFromGuest: number;
+  /** Conversations that count against its share. */
+  readonly flows: number;
 }
 
 export interface ForwardSnapshot extends ForwardSpec {

@@ -87,6 +87,16 @@ export class ForwardTable {
     }));
   }
 
+  /** The reverse forward at this port of the gateway; empty when there is none. */
+  reverseAt(protocol: string, port: number): string {
+    for (const { spec } of this.#entries.values()) {
+      const isIt =
+        spec.direction === 'reverse' && spec.protocol === protocol && (spec.listen as HostPort).port === port;
+      if (isIt) return spec.id;
+    }
+    return '';
+  }
+
   #index(guest: string): Set<string> {
     let ids = this.#byGuest.get(guest);
     if (ids === undefined) this.#byGuest.set(guest, (ids = new Set()));
@@ -100,8 +110,8 @@ export class ForwardTable {
     const fd = spec.protocol === 'tcp' ? sockets.openTcp(address) : sockets.openUdp(address);
     if (fd < 0) throw bindError(describe(spec.listen), -fd);
     return spec.protocol === 'tcp'
-      ? new TcpForward(this.#context, fd, address, target)
-      : new UdpForward(this.#context, fd, target);
+      ? new TcpForward(this.#context, spec.id, fd, address, target)
+      : new UdpForward(this.#context, spec.id, fd, target);
   }
 
   #target(target: HostPort): { find: () => GuestTarget | null; port: number } {

@@ -39,6 +39,8 @@ export interface GuestsParts {
   readonly portBound: (port: Port) => void;
   /** The port's flows have to end when `dueMs` comes, unless they moved. */
   readonly portGone: (port: Port, host: SegmentHost) => void;
+  /** Conversations that count against the port. */
+  readonly flowsOf: (port: Port) => number;
   /** The guest of `from` is back on `to`. */
   readonly portMoved: (from: Port, to: Port) => void;
 }
@@ -292,6 +294,7 @@ export class Guests implements ClientNaming {
       bytesToGuest: port?.bytesToGuest ?? 0,
       dropsToGuest: port?.dropsToGuest ?? 0,
       dropsFromGuest: port?.dropsFromGuest ?? 0,
+      flows: port === null ? 0 : this.#parts.flowsOf(port),
     };
   }
 

@@ -42,6 +42,7 @@ import type {
 } from './control-messages.ts';
 import { dhcp4Config, dhcp6Config, hostNumber, reservations4, reservations6 } from './dhcp-config.ts';
 import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
+import { FlowList } from './flow-list.ts';
 import { ForwardTable } from './forward-table.ts';
 import { GuestTargets } from './guest-targets.ts';
 import { GRACE_MS, Guests } from './guests.ts';
@@ -96,6 +97,7 @@ export class NetworkEngine {
   readonly #captures: Captures;
   readonly #targets: GuestTargets;
   readonly #probes: Probes;
+  readonly #flows: FlowList;
   /** Ports whose flows end after their grace, in the order in which they went. */
   readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
   readonly #dnsScratch: number;
@@ -156,6 +158,11 @@ export class NetworkEngine {
     this.#targets = new GuestTargets(this.guests, this.#segments, this.store);
     this.#forwards = this.#newForwards(streams);
     this.#probes = this.#newProbes(streams);
+    const { tcp, udp, echo } = this;
+    const gateways = new Set(
+      [config.ipv4?.gateway, config.ipv4?.dns, config.ipv6?.gateway].filter((each) => each !== undefined),
+    );
+    this.#flows = new FlowList({ sys, tcp, udp, echo, forwards: this.#forwards, gateways });
     this.#captures = new Captures({
       sys,
       counters: this.counters,
@@ -361,6 +368,8 @@ export class NetworkEngine {
         break;
       case 'allocate':
         return this.#allocate(message.id, message.nic, message.mac);
+      case 'flows':
+        return this.#flows.page(message, this.loop.now);
       case 'probe':
         return this.#probe(message);
       case 'start-capture':
@@ -505,6 +514,7 @@ export class NetworkEngine {
       nowMs: () => this.loop.now,
       counters: this.counters,
       emit: (event) => this.#send({ type: 'event', event }),
+      flowsOf: ({ id }) => this.tcp.flowsOf(id) + this.udp.flowsOf(id) + this.echo.flowsOf(id),
       changed: (guest) => this.#forwards.refresh(guest, this.loop.now),
       portBound: (port) => this.#shapes.onPort(port),
       portGone: (port, host) => {

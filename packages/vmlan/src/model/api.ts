@@ -8,6 +8,8 @@
 import * as z from 'zod';
 import { NETWORK_CONFIG_ROUTES } from './network-config-routes.ts';
 import type { NetworkConfigRoutes } from './network-config-routes.ts';
+import { flowViewSchema, flowsQuerySchema } from './flows.ts';
+import type { FlowView, FlowsQuery } from './flows.ts';
 import { probeInputSchema, probeResultSchema } from './probe.ts';
 import type { ProbeInput, ProbeResult } from './probe.ts';
 import { captureQuerySchema, capturedLineSchema } from './captures.ts';
@@ -120,6 +122,7 @@ export interface ApiRoutes extends NetworkConfigRoutes {
   readonly deleteShape: Route<IdParams, Nothing, Nothing, null>;
   readonly events: Route<Nothing, EventsQuery, Nothing, EventView>;
   readonly capture: Route<Nothing, CaptureQuery, Nothing, CapturedLine>;
+  readonly listFlows: Route<Nothing, FlowsQuery, Nothing, readonly FlowView[]>;
   readonly probeGuest: Route<NamedParams, Nothing, ProbeInput, ProbeResult>;
   readonly endCapture: Route<IdParams, Nothing, Nothing, null>;
 }
@@ -408,6 +411,15 @@ export const API_ROUTES: ApiRoutes = {
     query: captureQuerySchema,
     result: capturedLineSchema,
   },
+  listFlows: {
+    method: 'GET',
+    path: '/v1/flows',
+    summary: 'Conversations of guests with the world beyond their network',
+    status: 200,
+    ...none,
+    query: flowsQuerySchema,
+    result: z.array(flowViewSchema),
+  },
   probeGuest: {
     method: 'POST',
     path: '/v1/guests/:name/probe',
@@ -428,6 +440,7 @@ export const API_ROUTES: ApiRoutes = {
 
 export * from './network-config.ts';
 export * from './captures.ts';
+export * from './flows.ts';
 export * from './probe.ts';
 export * from './requests.ts';
 export * from './shape.ts';

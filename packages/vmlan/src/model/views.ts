@@ -73,6 +73,8 @@ export interface NicView {
   readonly hostname: string | null;
   readonly sinceMs: number | null;
   readonly counters: NicCounters | null;
+  /** Conversations that are open. */
+  readonly flows: number | null;
 }
 
 export const nicViewSchema: z.ZodType<NicView> = z.object({
@@ -90,6 +92,7 @@ export const nicViewSchema: z.ZodType<NicView> = z.object({
   hostname: z.string().nullable(),
   sinceMs: z.number().nullable(),
   counters: nicCountersSchema.nullable(),
+  flows: z.int().nullable(),
 });
 
 export interface GuestView {

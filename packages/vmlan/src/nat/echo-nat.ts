@@ -35,7 +35,7 @@ const REPLIES = counter('echo_replies_to_guest');
 const DROP_NOT_ALLOWED = counter('drop_echo_not_allowed');
 const DROP_LIMIT = counter('drop_echo_limit');
 
-class EchoFlow extends NatFlow {
+export class EchoFlow extends NatFlow {
   onReadable: (nowMs: number) => void = () => {};
   onError: (nowMs: number) => void = () => {};
 }
@@ -81,6 +81,16 @@ export class EchoNat {
     return this.#flows.size;
   }
 
+  /** Every record that was ever used; `id` below zero: it is free. */
+  get flows(): readonly EchoFlow[] {
+    return this.#flows.flows;
+  }
+
+  /** Those that count against the share of a port. */
+  flowsOf(portId: number): number {
+    return this.#flows.flowsOf(portId);
+  }
+
   /** A checked echo request to somebody who is not the gateway. */
   onEcho(packet: Packet, nowMs: number): void {
     this.#counters.count(REQUESTS);
@@ -93,6 +103,7 @@ export class EchoNat {
     flow.macHi = packet.macHi;
     flow.macLo = packet.macLo;
     flow.lastMs = nowMs;
+    flow.traffic.fromGuest(flow.id, packet.l4Len, 1);
     this.#send(flow, packet, nowMs);
   }
 
@@ -181,6 +192,7 @@ export class EchoNat {
       flow.lastMs = nowMs;
       v.setUint16(o + 4, flow.guestPort);
       this.#counters.count(REPLIES);
+      flow.traffic.toGuest(flow.id, n, 1);
       if (flow.family === 4) {
         icmpv4.setChecksum(v, o, n);
         this.#output.send(flow, PROTO_ICMP, HOP_LIMIT, n);

@@ -5,6 +5,7 @@
  * zero says that one is free.  A flow is looked at when its silence may be over, not at every datagram.
  */
 import type { Counters } from '../core/counters.ts';
+import { FlowTraffic, NO_TRAFFIC } from '../core/flow-traffic.ts';
 import { FlowTable, KEY_WORDS } from '../core/flow-table.ts';
 import { TimerWheel } from '../core/timer-wheel.ts';
 import { type GuestPort, Path, fillKey } from '../stack/path.ts';
@@ -19,7 +20,10 @@ export class NatFlow extends Path {
   remotePort = 0;
   /** Hop limit that the socket was given; 0: the host's own. */
   hops = 0;
+  openedMs = 0;
   lastMs = 0;
+  /** By `id`. */
+  traffic: FlowTraffic = NO_TRAFFIC;
   /** Silence that ends it. */
   lifeMs = 0;
   /** Port id whose limit this flow counts against. */
@@ -44,6 +48,7 @@ export class FlowSet<F extends NatFlow> {
   readonly #counters: Counters;
   readonly #table: FlowTable;
   readonly #wheel: TimerWheel;
+  readonly #traffic: FlowTraffic;
   readonly #flows: F[] = [];
   readonly #key = new Int32Array(KEY_WORDS);
   readonly #portUse = new Map<number, number>();
@@ -55,10 +60,21 @@ export class FlowSet<F extends NatFlow> {
     this.#counters = counters;
     this.#table = new FlowTable(options.flows, seed);
     this.#wheel = new TimerWheel(options.flows, nowMs);
+    this.#traffic = new FlowTraffic(options.flows);
   }
 
   get size(): number {
     return this.#table.size;
+  }
+
+  /** Every record that was ever used; `id` below zero: it is free. */
+  get flows(): readonly F[] {
+    return this.#flows;
+  }
+
+  /** Those that count against the share of a port. */
+  flowsOf(portId: number): number {
+    return this.#portUse.get(portId) ?? 0;
   }
 
   find(path: Path, guestPort: number, remotePort: number): F | null {
@@ -90,8 +106,11 @@ export class FlowSet<F extends NatFlow> {
     flow.guestPort = guestPort;
     flow.remotePort = remotePort;
     flow.hops = 0;
+    flow.openedMs = nowMs;
     flow.lastMs = nowMs;
     flow.lifeMs = lifeMs;
+    flow.traffic = this.#traffic;
+    this.#traffic.clear(id);
     this.#count(flow, path.port?.id ?? -1);
     this.#wheel.schedule(id, nowMs + this.#options.checkMs);
     return flow;

@@ -187,13 +187,13 @@ export class ForwardBench extends NatBench {
   tcpForward(port: number, unix = false): TcpForward {
     const address = unix ? { words: null, port: 0, path: '/run/app.sock' } : LISTEN;
     const fd = this.forwards.openTcp(address);
-    const forward = new TcpForward(this.context, fd, address, { find: () => this.target, port });
+    const forward = new TcpForward(this.context, 'f', fd, address, { find: () => this.target, port });
     forward.refresh();
     return forward;
   }
 
   udpForward(port: number): UdpForward {
-    const forward = new UdpForward(this.context, this.forwards.openUdp(LISTEN), { find: () => this.target, port });
+    const forward = new UdpForward(this.context, 'f', this.forwards.openUdp(LISTEN), { find: () => this.target, port });
     forward.refresh();
     return forward;
   }

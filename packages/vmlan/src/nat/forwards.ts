@@ -52,6 +52,7 @@ export interface Forward {
 }
 
 export class TcpForward implements Forward {
+  readonly id: string;
   readonly #context: ForwardContext;
   readonly #target: ForwardTarget;
   readonly #unix: boolean;
@@ -60,7 +61,8 @@ export class TcpForward implements Forward {
   connections = 0;
 
   /** `fd` is the bound socket of `address`. */
-  constructor(context: ForwardContext, fd: number, address: ListenAddress, target: ForwardTarget) {
+  constructor(context: ForwardContext, id: string, fd: number, address: ListenAddress, target: ForwardTarget) {
+    this.id = id;
     this.#context = context;
     this.#fd = fd;
     this.#unix = address.path !== null;
@@ -102,6 +104,7 @@ export class TcpForward implements Forward {
     }
     counters.count(ACCEPTED);
     this.connections++;
+    flow.forwardId = this.id;
     this.#context.adopt(flow, fd, this.#unix);
     if (path.port !== null) return tcp.onResolved(flow, nowMs);
     target.gateway.neighbors.resolve(target.words, nowMs, (neighbor, at) => {
@@ -115,6 +118,7 @@ export class TcpForward implements Forward {
 }
 
 export class UdpForward implements Forward, FlowOwner {
+  readonly id: string;
   readonly #context: ForwardContext;
   readonly #target: ForwardTarget;
   readonly #fd: number;
@@ -125,7 +129,8 @@ export class UdpForward implements Forward, FlowOwner {
   muted = true;
   connections = 0;
 
-  constructor(context: ForwardContext, fd: number, target: ForwardTarget) {
+  constructor(context: ForwardContext, id: string, fd: number, target: ForwardTarget) {
+    this.id = id;
     this.#context = context;
     this.#fd = fd;
     this.#target = target;

@@ -53,6 +53,7 @@ interface ProbesParts {
 }
 
 class UdpProbe implements Probe, FlowOwner {
+  readonly id: string = '';
   readonly onDone: (state: ProbeState) => void;
   readonly dueMs: number;
   readonly #udp: UdpNat;

@@ -8,6 +8,8 @@ import type { OutgoingRun } from './outgoing-runs.ts';
 
 /** Who answers for flows that share a socket: a UDP forward. */
 export interface FlowOwner {
+  /** The forward's; empty for what is none. */
+  readonly id: string;
   /** The guest's payload for the flow's client: one datagram (`size` 0), or a run of `size` bytes each; `-errno`: none. */
   sendToClient(flow: UdpFlow, off: number, len: number, size: number): number;
 }

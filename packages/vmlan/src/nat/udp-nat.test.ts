@@ -509,6 +509,7 @@ describe('flows of an owner', () => {
     const bench = new NatBench();
     const heard: string[] = [];
     const owner = {
+      id: 'f',
       sendToClient: (flow: UdpFlow, off: number, len: number) =>
         heard.push(`${flow.clientPort} ${latin1(bench.arena.u8.slice(off, off + len))}`),
     };
@@ -530,7 +531,10 @@ describe('flows of an owner', () => {
 
   test('they end with their owner, those of others do not', () => {
     const bench = new NatBench();
-    const owners = [{ sendToClient: () => 0 }, { sendToClient: () => 0 }];
+    const owners = [
+      { id: 'f', sendToClient: () => 0 },
+      { id: 'f', sendToClient: () => 0 },
+    ];
     for (const [i, owner] of owners.entries()) bench.udp.openForward(path(bench), 4000, 50_000 + i, owner, bench.nowMs);
     bench.hears(bench.udp4());
     bench.udp.closeAll(null, owners[0]!);
@@ -540,7 +544,7 @@ describe('flows of an owner', () => {
 
   test('they count against the guest’s share', () => {
     const bench = new NatBench();
-    const owner = { sendToClient: () => 0 };
+    const owner = { id: 'f', sendToClient: () => 0 };
     for (let i = 0; i < MAX_UDP_FLOWS_PER_PORT; i++) bench.udp.openForward(path(bench), i + 1, 50_000, owner, 0);
     assert.equal(bench.udp.openForward(path(bench), 9999, 50_000, owner, bench.nowMs), null);
     bench.dropped('drop_udp_guest_limit');

@@ -109,6 +109,16 @@ export class UdpNat {
     return this.#flows.size;
   }
 
+  /** Every record that was ever used; `id` below zero: it is free. */
+  get flows(): readonly UdpFlow[] {
+    return this.#flows.flows;
+  }
+
+  /** Those that count against the share of a port. */
+  flowsOf(portId: number): number {
+    return this.#flows.flowsOf(portId);
+  }
+
   /** A checked datagram (or a run of them) from a guest, not for a service of the gateway. */
   onUdp(packet: Packet, nowMs: number): void {
     const { view: v } = this.#output;
@@ -124,6 +134,7 @@ export class UdpNat {
     const len = udp.payloadLen(v, packet.l4);
     const size = packet.runSize;
     this.#counters.add(FROM_GUEST, datagramsOf(len, size));
+    flow.traffic.fromGuest(flow.id, len, datagramsOf(len, size));
     if (flow.owner === null) this.#setHops(flow, packet.hopLimit, nowMs);
     if (size === 0) return this.#runs.add(flow, data, len, nowMs);
     this.#runs.end(flow, nowMs);
@@ -145,6 +156,7 @@ export class UdpNat {
   sendToGuest(flow: UdpFlow, len: number, size: number, nowMs: number): void {
     flow.lastMs = nowMs;
     this.#counters.add(TO_GUEST, datagramsOf(len, size));
+    flow.traffic.toGuest(flow.id, len, datagramsOf(len, size));
     this.#output.sendUdp(flow, flow.remotePort, flow.guestPort, len, size);
   }
 

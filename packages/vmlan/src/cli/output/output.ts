@@ -37,6 +37,10 @@ export class Output {
     return this.#options.format !== 'table';
   }
 
+  get coloured(): boolean {
+    return this.#options.coloured;
+  }
+
   async show(document: unknown, views: Views): Promise<void> {
     this.write(await this.#render(document, views));
   }

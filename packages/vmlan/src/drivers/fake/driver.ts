@@ -10,6 +10,7 @@ import type {
   AllocatedAddress,
   EngineEvent,
   EngineSnapshot,
+  FlowSnapshot,
   ForwardSnapshot,
   GuestSnapshot,
   NicConfig,
@@ -30,6 +31,7 @@ import type {
   Driver,
   DriverEvent,
   FailedStep,
+  FlowRequest,
   Observed,
   Plan,
   Step,
@@ -58,6 +60,7 @@ const NO_TRAFFIC = {
   bytesToGuest: 0,
   dropsToGuest: 0,
   dropsFromGuest: 0,
+  flows: 0,
 };
 
 export class FakeDriver implements Driver {
@@ -188,6 +191,13 @@ export class FakeDriver implements Driver {
     };
   }
 
+  /** Who is connected talks to a server on the internet. */
+  async flows(network: string, { guest, limit }: FlowRequest): Promise<readonly FlowSnapshot[]> {
+    const { guests } = await this.snapshot(network);
+    const talking = guests.filter((one) => one.link !== 'none' && (guest === null || one.guest === guest));
+    return talking.slice(0, limit).map((one) => fakeFlow(one));
+  }
+
   /** Who is connected is open at every port. */
   async probe(network: string, guest: string): Promise<ProbeOutcome> {
     const nic = (await this.snapshot(network)).guests.find((one) => one.guest === guest && one.link !== 'none');
@@ -272,6 +282,14 @@ export class FakeDriver implements Driver {
     for (const listener of this.#listeners) listener(network, event);
   }
 }
+
+const fakeFlow = ({ guest, nic, address4 }: GuestSnapshot): FlowSnapshot => ({
+  ...{ protocol: 'tcp', state: 'ESTABLISHED', guest, nic },
+  ...{ guestAddress: address4[0] ?? '0.0.0.0', guestPort: 40_000, remoteAddress: '192.0.2.1', remotePort: 443 },
+  ...{ hostAddress: '127.0.0.1:50000', peerAddress: null, forward: null, ageMs: 1000, idleMs: 10 },
+  ...{ bytesFromGuest: 100, bytesToGuest: 1000, packetsFromGuest: 3, packetsToGuest: 4 },
+  ...{ rttMs: 1, retransmissions: 0 },
+});
 
 const reservedFor = (nics: readonly NicConfig[], key: string): string | null =>
   nics.find((nic) => nic.key === key)?.ip ?? null;

@@ -9,7 +9,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VmlanError, toErrorData } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
-import type { AllocatedAddress, EngineEvent, EngineSnapshot, ProbeOutcome } from '../../engine/control-messages.ts';
+import type {
+  AllocatedAddress,
+  EngineEvent,
+  EngineSnapshot,
+  FlowSnapshot,
+  ProbeOutcome,
+} from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import { applySteps } from '../apply.ts';
 import type {
@@ -20,6 +26,7 @@ import type {
   Driver,
   DriverEvent,
   FailedStep,
+  FlowRequest,
   Observed,
   Plan,
   Step,
@@ -287,6 +294,10 @@ export class UserspaceDriver implements Driver {
 
   async snapshot(network: string): Promise<EngineSnapshot> {
     return (await this.#mustRun(network)).client.call('snapshot', {});
+  }
+
+  async flows(network: string, request: FlowRequest): Promise<readonly FlowSnapshot[]> {
+    return (await this.#mustRun(network)).client.call('flows', request);
   }
 
   async probe(network: string, guest: string, protocol: 'tcp' | 'udp', port: number): Promise<ProbeOutcome> {

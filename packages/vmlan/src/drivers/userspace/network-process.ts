@@ -149,6 +149,8 @@ function dispatch(service: NetworkService, method: string, params: unknown): Pro
       return service.cancelTap(params as Methods['cancel-tap']['params']);
     case 'allocate':
       return service.allocate(params as Methods['allocate']['params']);
+    case 'flows':
+      return service.flows(params as Methods['flows']['params']);
     case 'probe':
       return service.probe(params as Methods['probe']['params']);
     case 'snapshot':

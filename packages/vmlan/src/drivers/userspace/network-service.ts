@@ -8,7 +8,16 @@ import { writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError } from '../../core/errors.ts';
-import type { EngineEvent, EngineSnapshot, FromEngine, LinkSpec, Reservation } from '../../engine/control-messages.ts';
+import type {
+  EngineEvent,
+  EngineSnapshot,
+  FlowPage,
+  FlowSnapshot,
+  FromEngine,
+  LinkSpec,
+  Reservation,
+} from '../../engine/control-messages.ts';
+import { firstFlows } from '../../model/flows.ts';
 import { receiveFd } from '../../sys/fdpass.ts';
 import type { Sys } from '../../sys/sys.ts';
 import { afterStep } from '../applied-state.ts';
@@ -24,6 +33,8 @@ import { clearPath, removeSocket } from './socket-path.ts';
 const TAP_TIMEOUT_MS = 25_000;
 const CAPTURE_END_MS = 1000;
 const STDERR = 2;
+/** Sorted out when so many more than wanted have been found. */
+const MANY_FLOWS = 4096;
 
 export interface Resolver {
   resolve(query: Uint8Array): Promise<Uint8Array | null>;
@@ -131,6 +142,18 @@ export class NetworkService {
 
   async snapshot(): Result<'snapshot'> {
     return (await this.#engine.request({ type: 'snapshot' })) as Methods['snapshot']['result'];
+  }
+
+  /** Page by page, so that the datapath has its turn in between. */
+  async flows({ guest, protocol, sort, limit }: Methods['flows']['params']): Result<'flows'> {
+    let found: FlowSnapshot[] = [];
+    for (let cursor: number | null = 0; cursor !== null;) {
+      const page = (await this.#engine.request({ type: 'flows', cursor, guest, protocol })) as FlowPage;
+      found.push(...page.flows);
+      if (found.length > 2 * limit + MANY_FLOWS) found = firstFlows(found, sort, limit);
+      cursor = page.next;
+    }
+    return firstFlows(found, sort, limit);
   }
 
   async probe({ guest, protocol, port }: Methods['probe']['params']): Result<'probe'> {

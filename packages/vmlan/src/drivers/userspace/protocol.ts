@@ -5,9 +5,15 @@
  * so.
  */
 import type { ErrorData } from '../../core/errors.ts';
-import type { AllocatedAddress, EngineConfig, EngineSnapshot, ProbeOutcome } from '../../engine/control-messages.ts';
+import type {
+  AllocatedAddress,
+  EngineConfig,
+  EngineSnapshot,
+  FlowSnapshot,
+  ProbeOutcome,
+} from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
-import type { AppliedState, CaptureRequest, Step, WantedLink } from '../driver.ts';
+import type { AppliedState, CaptureRequest, FlowRequest, Step, WantedLink } from '../driver.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 
 /** Changes with anything that a peer of another number would misread. */
@@ -63,6 +69,7 @@ export interface Methods {
     readonly result: AllocatedAddress;
   };
   readonly snapshot: { readonly params: object; readonly result: EngineSnapshot };
+  readonly flows: { readonly params: FlowRequest; readonly result: readonly FlowSnapshot[] };
   readonly probe: {
     readonly params: { readonly guest: string; readonly protocol: 'tcp' | 'udp'; readonly port: number };
     readonly result: ProbeOutcome;

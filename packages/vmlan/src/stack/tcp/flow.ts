@@ -5,6 +5,7 @@
  * start, so that all flows share one shape.  Sequence numbers are int32.  Directions: `fromGuest` is what the guest
  * sends (we are the receiver of RFC 9293 §3.3.1), `toGuest` is what we send.
  */
+import { type FlowTraffic, NO_TRAFFIC } from '../../core/flow-traffic.ts';
 import { Path } from '../path.ts';
 import { WINDOW_NEAR } from './limits.ts';
 import { Scoreboard } from './scoreboard.ts';
@@ -56,6 +57,12 @@ export class TcpFlow extends Path {
   guestPort = 0;
   remotePort = 0;
   openedMs = 0;
+  /** The forward that it is of; empty: the guest opened it. */
+  forwardId = '';
+  /** By `id`. */
+  traffic: FlowTraffic = NO_TRAFFIC;
+  /** Segments that were sent again. */
+  resent = 0;
   /** Port id whose limits this flow counts against, or -1. */
   countedPort = -1;
 
@@ -124,6 +131,8 @@ export class TcpFlow extends Path {
     this.fd = -1;
     this.token = -1;
     this.countedPort = -1;
+    this.forwardId = '';
+    this.resent = 0;
     this.shiftFromGuest = 0;
     this.windowFromGuest = WINDOW_NEAR;
     this.markFromGuest = 0;

@@ -4,6 +4,7 @@
  * Zone: packet to find, flow to open and free.  A record is pooled under its id; what it means belongs to the translator.
  */
 import { type Counters, counter } from '../../core/counters.ts';
+import { FlowTraffic } from '../../core/flow-traffic.ts';
 import { FlowTable, KEY_WORDS } from '../../core/flow-table.ts';
 import { TimerWheel } from '../../core/timer-wheel.ts';
 import { type GuestPort, type Path, fillKey } from '../path.ts';
@@ -23,6 +24,7 @@ export class TcpFlows {
   readonly #table: FlowTable;
   readonly #records: TcpFlow[] = [];
   readonly #wheel: TimerWheel;
+  readonly #traffic: FlowTraffic;
   readonly #ports = new Map<number, PortUse>();
   readonly #key = new Int32Array(KEY_WORDS);
   readonly #counters: Counters;
@@ -30,6 +32,7 @@ export class TcpFlows {
   constructor(maxFlows: number, seed: number, nowMs: number, counters: Counters) {
     this.#table = new FlowTable(maxFlows, seed);
     this.#wheel = new TimerWheel(maxFlows, nowMs);
+    this.#traffic = new FlowTraffic(maxFlows);
     this.#counters = counters;
   }
 
@@ -40,6 +43,11 @@ export class TcpFlows {
   /** Every record that was ever used; those that are free are CLOSED. */
   get records(): readonly TcpFlow[] {
     return this.#records;
+  }
+
+  /** Those that count against the share of a port. */
+  flowsOf(portId: number): number {
+    return this.#ports.get(portId)?.flows ?? 0;
   }
 
   find(path: Path, guestPort: number, remotePort: number): TcpFlow | null {
@@ -65,6 +73,8 @@ export class TcpFlows {
     flow.reset();
     flow.copyFrom(path);
     flow.id = id;
+    flow.traffic = this.#traffic;
+    this.#traffic.clear(id);
     flow.guestPort = guestPort;
     flow.remotePort = remotePort;
     flow.openedMs = nowMs;

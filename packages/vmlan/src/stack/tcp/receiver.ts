@@ -127,6 +127,7 @@ export class TcpReceiver {
     }
     const taken = Math.max(n, 0);
     this.#counters.add(BYTES, taken);
+    flow.traffic.fromGuest(flow.id, taken, 0);
     if (taken < len) flow.bits |= HOST_BLOCKED;
     return taken;
   }

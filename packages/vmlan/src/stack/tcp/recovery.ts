@@ -166,6 +166,7 @@ export class TcpRecovery {
     const end = dataEnd(flow);
     const len = Math.min(want, (end - seq) | 0);
     this.#counters.count(RETRANSMITTED);
+    flow.resent++;
     if (len <= 0) {
       this.#segments.sendControl(flow, end, tcp.FIN | tcp.ACK);
       return 1;

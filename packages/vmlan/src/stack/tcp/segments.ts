@@ -96,6 +96,7 @@ export class TcpSegments {
     }
     this.#output.countRun(count);
     this.#counters.add(SENT, count);
+    flow.traffic.toGuest(flow.id, 0, count);
     this.#acked(flow);
   }
 
@@ -159,6 +160,7 @@ export class TcpSegments {
     this.#output.transmit(flow, frame, start + l4Len);
     this.#acked(flow);
     this.#counters.count((flags & tcp.RST) === 0 ? SENT : RESETS);
+    flow.traffic.toGuest(flow.id, 0, 1);
   }
 
   #acked(flow: TcpFlow): void {

@@ -194,6 +194,7 @@ export class TcpSender {
       flow.timedSeq = flow.nextToGuest;
     }
     this.#counters.add(BYTES, n);
+    flow.traffic.toGuest(flow.id, n, 0);
     this.#startTimer(flow, nowMs);
   }
 

@@ -153,6 +153,16 @@ export class TcpTranslator {
     return this.#flows.size;
   }
 
+  /** Every record that was ever used; those that are free are CLOSED. */
+  get flows(): readonly TcpFlow[] {
+    return this.#flows.records;
+  }
+
+  /** Those that count against the share of a port. */
+  flowsOf(portId: number): number {
+    return this.#flows.flowsOf(portId);
+  }
+
   /** Flows that a wake-up left work for: the loop must not sleep. */
   get busy(): boolean {
     return this.#again.length > 0;
@@ -195,6 +205,7 @@ export class TcpTranslator {
     flow.port = packet.port; // a guest that came back on another link goes on where it was
     flow.macHi = packet.macHi;
     flow.macLo = packet.macLo;
+    flow.traffic.fromGuest(flow.id, 0, 1);
     switch (flow.state) {
       case CONNECTING:
         return this.#inConnecting(flow, packet, v, flags, nowMs);
