@@ -58,6 +58,16 @@ describe('calls', () => {
     assert.equal(await client.call('deleteGuest', { params: { name: 'web' } }), null);
   });
 
+  test('are tried again while more wait to be accepted than may', async () => {
+    const path = join(directory, 'busy.sock');
+    const server = createServer((_request, response) => response.end('{"status":"ok"}'));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen({ path, backlog: 1 }, resolve));
+    const client = new Client({ kind: 'unix', path });
+    const answers = await Promise.all(Array.from({ length: 50 }, () => client.call('health')));
+    assert.equal(answers.length, 50);
+  });
+
   test('work over loopback TCP', async () => {
     const server = createServer((_request, response) => response.end('{"status":"ok"}'));
     servers.push(server);

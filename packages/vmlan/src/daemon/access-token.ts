@@ -41,13 +41,14 @@ export class AccessToken {
   }
 
   async #load(): Promise<string> {
+    const mode = statSync(this.file, { throwIfNoEntry: false })?.mode ?? 0; // reading it narrows it
     const { value, damaged } = await readDurable(this.file, (content) => {
       if (!TOKEN.test(content.trim())) throw new Error('no token');
       return content.trim();
     });
     if (damaged !== null) this.#logger.warn(`${this.file} was no token and is kept as ${damaged.path}`);
     if (value === null) return this.#make();
-    if ((statSync(this.file).mode & OTHERS_MASK) === 0) return value;
+    if ((mode & OTHERS_MASK) === 0) return value;
     this.#logger.warn(`${this.file} could be read by others: the token was replaced`);
     return this.#make();
   }

@@ -284,6 +284,13 @@ describe('a group', () => {
     assert.ok(!existsSync(daemon.paths.socket));
   });
 
+  test('that cannot be had ends the start, and leaves nothing behind', async () => {
+    await using daemon = new TestDaemon(new FakeDriver());
+    daemon.options = { socketGroup: '9999999999' };
+    await assert.rejects(daemon.start(), problem('not-permitted', /to group 9999999999/, /member of/));
+    assert.ok(!existsSync(daemon.paths.socket));
+  });
+
   test('of networks.yaml is used when it can be had', async () => {
     await using daemon = await TestDaemon.start('group: root\nnetworks: {}\n');
     assert.equal(statSync(daemon.paths.socket).mode & 0o777, process.getuid!() === 0 ? 0o660 : 0o600);

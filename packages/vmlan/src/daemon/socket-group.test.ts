@@ -25,6 +25,11 @@ test('a closed directory is opened for searching, an open one left alone', () =>
   chmodSync(directory, 0o700);
   openDirectoryTo(gid, socket);
   assert.deepEqual([statSync(directory).mode & 0o777, statSync(directory).gid], [0o710, gid]);
+  chmodSync(directory, 0o700);
+  assert.throws(
+    () => openDirectoryTo(2 ** 33, socket),
+    problem('not-permitted', /cannot be opened to group/, /member of/),
+  );
   chmodSync(directory, 0o711);
   openDirectoryTo(gid, socket);
   assert.equal(statSync(directory).mode & 0o777, 0o711);
