@@ -72,6 +72,11 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/token.ts'),
   },
   {
+    name: 'service',
+    summary: 'have systemd start vmlan',
+    load: () => import('./commands/service.ts'),
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     load: () => import('./commands/completion.ts'),

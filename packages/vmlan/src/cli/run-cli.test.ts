@@ -263,10 +263,15 @@ describe('status and version', () => {
   });
 
   test('up says that it runs already', async () => {
-    const text = await ok('up');
-    assert.match(text, /^vmlan 9\.9\.9 runs already, pid \d+\n\nNAME/);
-    assert.doesNotMatch(text, /^dev /m);
-    assert.equal(await ok('up -q'), 'lab\n');
+    const { code, stdout, stderr } = await ask('up');
+    assert.match(stdout, /^vmlan 9\.9\.9 runs already, pid \d+\n\nNAME/);
+    assert.doesNotMatch(stdout, /^dev /m);
+    assert.equal(code, 0);
+    assert.match(
+      stderr,
+      /the daemon is vmlan 9\.9\.9, this command line 1\.2\.3: `vmlan up --upgrade` replaces the daemon/,
+    );
+    assert.equal((await ask('up -q')).stdout, 'lab\n');
   });
 });
 

@@ -33,6 +33,8 @@ import type {
 } from '../model/api.ts';
 
 const GIB = 2 ** 30;
+/** Of a process that nobody can have: the kernel's numbers end before. */
+const NO_PID = 4_194_305;
 
 export function nicView(guest: string, more: Partial<NicView> = {}): NicView {
   return {
@@ -240,7 +242,7 @@ export class StubDaemon {
       all.filter(({ network }) => query['network'] === undefined || network === query['network']);
     switch (name) {
       case 'health':
-        return { status: 'ok', version: '9.9.9', pid: process.pid, problems: [] };
+        return { status: 'ok', version: '9.9.9', pid: NO_PID, problems: [] };
       case 'status':
         return this.#status();
       case 'getToken':
@@ -340,7 +342,7 @@ export class StubDaemon {
     const { networks, guests, problems, warnings } = this;
     return {
       version: '9.9.9',
-      pid: process.pid,
+      pid: NO_PID,
       startedMs: 0,
       privileged: false,
       paths,

@@ -4,7 +4,9 @@
  * Zone: control.  Ends by signal or by request; networks go on without it unless they are to stop too.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from '../client/client.ts';
 import { VmlanError } from '../core/errors.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { clearForgotten } from '../drivers/userspace/network-directory.ts';
@@ -22,6 +24,7 @@ import { EventHub } from './events.ts';
 import { makeHandlers } from './handlers.ts';
 import { readHostRoutes } from './host-routes.ts';
 import { loadIdentity } from './identity.ts';
+import { removeLitter } from './litter.ts';
 import { DaemonLock, clearSocketPath } from './lock.ts';
 import { Networks } from './networks.ts';
 import { groupId, openDirectoryTo } from './socket-group.ts';
@@ -29,6 +32,9 @@ import { Store } from './store.ts';
 
 /** Long enough for the networks' processes to be under way before the server's code keeps this thread busy. */
 const HEAD_START_MS = 5;
+/** What the daemon has to answer itself, before a watchdog may end it. */
+const ANSWER_TIMEOUT_MS = 5000;
+const SILENT: readonly ErrorCode[] = ['timeout', 'daemon-unreachable'];
 
 export interface DaemonOptions {
   readonly version: string;
@@ -48,14 +54,20 @@ export interface DaemonOptions {
 export class Daemon {
   /** Resolves when the daemon has ended. */
   readonly ended: Promise<void>;
+  /** Resolves when it is about to end. */
+  readonly stopping: Promise<void>;
+  readonly socket: string;
   readonly #reload: () => Promise<unknown>;
   readonly #stop: (stopNetworks: boolean) => Promise<void>;
-  #stopping: Promise<void> | null = null;
+  #end: Promise<void> | null = null;
+  #markStopping: () => void = () => undefined;
   #markEnded: () => void = () => undefined;
 
-  private constructor(reload: () => Promise<unknown>, stop: (stopNetworks: boolean) => Promise<void>) {
+  private constructor(socket: string, reload: () => Promise<unknown>, stop: (stopNetworks: boolean) => Promise<void>) {
+    this.socket = socket;
     this.#reload = reload;
     this.#stop = stop;
+    this.stopping = new Promise((resolve) => (this.#markStopping = resolve));
     this.ended = new Promise((resolve) => (this.#markEnded = resolve));
   }
 
@@ -66,6 +78,7 @@ export class Daemon {
     const lock = DaemonLock.acquire(paths.runtime);
     try {
       await clearSocketPath(paths.socket);
+      await removeLitter(paths);
       return await Daemon.#serve(options, lock);
     } catch (error) {
       lock.release();
@@ -96,7 +109,7 @@ export class Daemon {
       token: () => context.token.text(),
       limits: { maxConnections: connectionsWithin(openFileLimit()) },
     });
-    const daemon = new Daemon(reload, async (stopNetworks) => {
+    const daemon = new Daemon(paths.socket, reload, async (stopNetworks) => {
       if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));
       networks[Symbol.dispose]();
       await server.close();
@@ -126,6 +139,15 @@ export class Daemon {
     return daemon;
   }
 
+  /** It answers at its socket, whatever it has to say. */
+  async isAnswering(): Promise<boolean> {
+    const client = new Client({ kind: 'unix', path: this.socket });
+    return client.call('health', {}, { timeoutMs: ANSWER_TIMEOUT_MS }).then(
+      () => true,
+      (error: unknown) => error instanceof VmlanError && !SILENT.includes(error.code),
+    );
+  }
+
   /** Loads networks.yaml again; rejects when it has a fault, and nothing has changed then. */
   async reload(): Promise<void> {
     await this.#reload();
@@ -133,8 +155,9 @@ export class Daemon {
 
   /** Ends the daemon; the networks too if so wanted. Further calls wait for the first. */
   stop(stopNetworks: boolean): Promise<void> {
-    this.#stopping ??= this.#stop(stopNetworks).finally(() => this.#markEnded());
-    return this.#stopping;
+    this.#markStopping();
+    this.#end ??= this.#stop(stopNetworks).finally(() => this.#markEnded());
+    return this.#end;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The program itself, over the real datapath. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
@@ -101,4 +101,16 @@ test('it serves until SIGTERM, refuses a second one, and leaves its networks to 
   assert.equal((await client.call('getNetwork', { params: { name: 'user-v2' } })).pid, pid, 'the same network process');
   await client.call('shutdown', { body: {} });
   assert.equal((await next.exit).code, 0);
+});
+
+test('a signal in the middle of the start ends it cleanly, once it has started', async () => {
+  for (const lifeMs of [150, 300, 450]) {
+    const daemon = start([], {});
+    await new Promise((resolve) => setTimeout(resolve, lifeMs));
+    daemon.kill('SIGTERM');
+    const { code, stderr } = await daemon.exit;
+    // Before its code is read there is nobody to hear it.
+    assert.ok(code === 0 || (code === null && stderr === ''), `${code} ${stderr}`);
+    assert.ok(!existsSync(join(directory, 'run', 'vmlan.sock')));
+  }
 });

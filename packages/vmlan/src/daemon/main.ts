@@ -3,10 +3,10 @@
  *
  * Zone: control.  `vmlan up` starts it; service managers may too.  It stays in the foreground either way and writes its
  * log to stderr; an error that ends it is written as `vmlan: MESSAGE` and `hint: NEXT STEP`.  SIGTERM and SIGINT end the
- * daemon and leave the networks running; `vmlan down` ends both.
+ * daemon, once it has started, and leave the networks running; `vmlan down` ends both.  A second signal ends it at once.
  */
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { constants, homedir } from 'node:os';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,9 +21,13 @@ import { checkConfig } from './config-check.ts';
 import { daemonSettings } from './config-view.ts';
 import { Daemon } from './daemon.ts';
 import { makeLogger } from './log.ts';
+import { ServiceNotice } from './service-notice.ts';
 
 /** When what only the start needed is given back: not while `vmlan up` waits. */
 const SETTLED_AFTER_MS = 1000;
+const UMASK = 0o022;
+/** What shells report for a program that a signal ended. */
+const SIGNAL_EXIT_BASE = 128;
 const USAGE =
   'usage: main [--foreground] [--config FILE] [--listen HOST:PORT] [--socket-group GROUP] [--log-level debug|info|warn|error]';
 
@@ -37,11 +41,15 @@ async function main(): Promise<number> {
   } = parseOptions();
   if (process.getuid === undefined) throw new VmlanError('unsupported', 'vmlan needs a system with user ids');
   const uid = process.getuid();
+  process.umask(UMASK); // what is private is made so; what others must pass through must not become it by chance
   const environment = config === undefined ? process.env : { ...process.env, VMLAN_CONFIG: config };
   const paths = resolvePaths(environment, { uid, home: homedir() });
   if (checked !== undefined) return check(checked, paths, uid);
   const hangups = new Hangups();
   const logger = makeLogger(level);
+  const notice = await ServiceNotice.open(process.env, logger);
+  const stopping = onFirstSignal();
+  notice.starting('starting networks, or taking over those that run');
   const daemon = await Daemon.start({
     version: readVersion(),
     paths,
@@ -52,8 +60,10 @@ async function main(): Promise<number> {
     socketGroup: socketGroup ?? (process.env['VMLAN_SOCKET_GROUP'] || undefined),
     makeDriver: () => makeDriver(paths, uid),
   });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.stop(false));
-  hangups.follow(daemon, logger);
+  hangups.follow(daemon, notice, logger);
+  void stopping.then(() => daemon.stop(false));
+  void daemon.stopping.then(() => notice.stopping());
+  notice.ready(`serving at ${daemon.socket}`, () => daemon.isAnswering());
   setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
   return 0;
@@ -72,11 +82,12 @@ class Hangups {
     });
   }
 
-  follow(daemon: Daemon, logger: Logger): void {
+  follow(daemon: Daemon, notice: ServiceNotice, logger: Logger): void {
     this.#onHangup = () => {
-      daemon.reload().catch((error: unknown) => {
+      const reloaded = daemon.reload().catch((error: unknown) => {
         logger.error('networks.yaml stays as it was loaded', { error: (error as Error).message });
       });
+      notice.reloading(reloaded);
     };
     if (this.#isPending) this.#onHangup();
   }
@@ -94,6 +105,20 @@ async function check(file: string, paths: Paths, uid: number): Promise<number> {
   const verdict = checkConfig(file, running);
   process.stdout.write(`${JSON.stringify(verdict)}\n`);
   return verdict.error === null ? 0 : ERROR_CODES[verdict.error.code].exitCode;
+}
+
+/** Resolves with the first SIGTERM or SIGINT, be it in the middle of the start; the second ends the process. */
+function onFirstSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let isFirst = true;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (!isFirst) process.exit(SIGNAL_EXIT_BASE + constants.signals[signal]);
+        isFirst = false;
+        resolve();
+      });
+    }
+  });
 }
 
 interface Options {

@@ -37,4 +37,10 @@ describe('socket addresses in the arena', () => {
     assert.throws(() => addr.setUnix(longest + 'x'), RangeError);
     assert.equal(addr.unixPath(2), '');
   });
+
+  test('abstract names, which begin with a NUL and have none at their end', () => {
+    addr.setAbstract('vmlan');
+    assert.equal(hex(), '010000766d6c616e');
+    assert.throws(() => addr.setAbstract('x'.repeat(UNIX_PATH_MAX)), RangeError);
+  });
 });

@@ -62,6 +62,14 @@ export class SockAddr {
     return this;
   }
 
+  /** A name outside the file system (man 7 unix): it begins with a NUL byte and has no final one. */
+  setAbstract(name: string): this {
+    this.setUnix(` ${name}`);
+    this.#u8[this.off + 2] = 0;
+    this.len--;
+    return this;
+  }
+
   get family(): number {
     return this.#view.getUint16(this.off, true);
   }

@@ -1,0 +1,106 @@
+/**
+ * The daemon's life as its user sees it: in the foreground, replaced by another version, and a second one refused.
+ *
+ * Zone: control.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { until, within } from '../support/deadline.ts';
+import { HeldConnections, killed, processesOf } from '../support/faults.ts';
+import { needsRoot } from '../support/needs.ts';
+import { INTERNET } from '../support/netns.ts';
+import { serve } from '../support/peers.ts';
+import { Vmlan } from '../support/vmlan.ts';
+import { World } from './world.ts';
+
+const CONFIG = `
+networks:
+  lab: { mode: user-v2, subnet: 10.88.0.0/24, autostart: true }
+`;
+const ECHO = { host: INTERNET.server4, port: 7007 } as const;
+
+describe('vmlan up --foreground', () => {
+  test('is the daemon itself, names it to a second one, and ends with SIGTERM without its networks', async () => {
+    await using vmlan = await Vmlan.create({ config: CONFIG });
+    await using foreground = vmlan.start('up', '--foreground');
+    await foreground.waitFor(/vmlan serves/);
+    const { pid, networks } = await vmlan.status();
+    assert.equal(pid, foreground.pid);
+    const second = await vmlan.run(['up', '--foreground']);
+    assert.equal(second.code, 4);
+    assert.match(second.stderr, new RegExp(`^vmlan: a daemon runs in .*/run already \\(pid ${pid}\\)$`, 'm'));
+    foreground.signal('SIGTERM');
+    const { code, stderr } = await within('the daemon to end', 5000, foreground.exited);
+    assert.deepEqual([code, /"level":(?:50|60)/.test(stderr)], [0, false], stderr);
+    assert.ok(!existsSync(join(vmlan.folder, 'run', 'vmlan.sock')));
+    assert.deepEqual(processesOf(vmlan), [networks[0]!.pid]);
+    await vmlan.ok('up');
+    assert.equal((await vmlan.status()).networks[0]!.pid, networks[0]!.pid);
+  });
+
+  test('ends with the reason when it cannot start', async () => {
+    await using vmlan = await Vmlan.create({ config: 'networks:\n  lab: { mode: shard }\n' });
+    const { code, stderr } = await vmlan.run(['up', '--foreground']);
+    assert.equal(code, 2);
+    assert.match(stderr, /^vmlan: .*"shard" is none of/m);
+  });
+});
+
+describe('vmlan up --upgrade', () => {
+  test('replaces the daemon, and no guest notices', async (t) => {
+    if (!needsRoot(t)) return;
+    await using world = await World.create({ config: CONFIG });
+    await using _echo = await serve(world.lab.internet, [{ kind: 'tcp-echo', port: ECHO.port }]);
+    const web = await world.namespaceGuest('web', { network: 'lab', configure: true });
+    await using held = await HeldConnections.open(web, { ...ECHO, count: 20, pauseMs: 20 });
+    const before = await world.vmlan.status();
+    const text = await world.vmlan.ok('up', '--upgrade');
+    assert.match(text, /network lab ran on: no guest noticed/);
+    const after = await world.vmlan.status();
+    assert.notEqual(after.pid, before.pid);
+    assert.deepEqual(after.paths, before.paths);
+    assert.deepEqual(
+      after.networks.map(({ name, pid, restarts }) => [name, pid, restarts]),
+      before.networks.map(({ name, pid, restarts }) => [name, pid, restarts]),
+    );
+    await held.assertWhole(20);
+  });
+
+  test('leaves a network of another protocol alone, and says what to do', async () => {
+    await using vmlan = await Vmlan.create({ config: CONFIG });
+    await vmlan.ok('up');
+    const { networks } = await vmlan.status();
+    const { pid } = networks[0]!;
+    const record = join(vmlan.folder, 'run', 'networks', 'lab', 'process.json');
+    await writeFile(record, (await readFile(record, 'utf8')).replace(/"protocol":\d+/, '"protocol":99'));
+    const { stderr, code } = await vmlan.run(['up', '--upgrade'], { timeoutMs: 60_000 });
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /network "lab" is run by another version of vmlan .*vmlan network stop lab, vmlan network start lab/,
+    );
+    assert.match(await vmlan.ok('network', 'list'), /^lab .* incompatible$/m);
+    assert.equal((await vmlan.status()).networks[0]!.pid, pid);
+    const refused = await vmlan.run(['attach', 'web', '--network', 'lab']);
+    assert.deepEqual([refused.code, /vmlan network stop lab/.test(refused.stderr)], [4, true], refused.stderr);
+    await vmlan.ok('network', 'stop', 'lab');
+    await vmlan.ok('network', 'start', 'lab');
+    const { networks: again } = await vmlan.status();
+    assert.deepEqual([again[0]!.state, again[0]!.pid === pid], ['running', false]);
+  });
+});
+
+test('what a killed daemon left in its way is out of the way', async () => {
+  await using vmlan = await Vmlan.create({ config: CONFIG });
+  await vmlan.ok('up');
+  const { pid } = await vmlan.status();
+  await killed(pid);
+  assert.ok(existsSync(join(vmlan.folder, 'run', 'vmlan.sock')));
+  await writeFile(join(vmlan.folder, 'state', 'forwards.json.tmp'), '{"ver');
+  await vmlan.ok('up');
+  assert.ok(!existsSync(join(vmlan.folder, 'state', 'forwards.json.tmp')));
+  await until('one daemon', 2000, () => processesOf(vmlan).length === 2);
+});
