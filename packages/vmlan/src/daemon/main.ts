@@ -66,6 +66,7 @@ async function main(): Promise<number> {
   notice.ready(`serving at ${daemon.socket}`, () => daemon.isAnswering());
   setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
+  notice[Symbol.dispose]();
   return 0;
 }
 
