@@ -359,11 +359,6 @@ describe('changes', () => {
       changes: ['createForward {} {"network":"lab","protocol":"udp","direction":"reverse","host":"53","guest":"5353"}'],
     },
     {
-      line: 'forward rm f1 f2',
-      stdout: /^forward f1 removed\nforward f2 removed\n$/,
-      changes: ['deleteForward {"id":"f1"} {}', 'deleteForward {"id":"f2"} {}'],
-    },
-    {
       line: 'dns add mail.lab.internal mx 10 a.lab.internal --ttl 60',
       stdout: /^r9 +mail\.lab\.internal +60 +MX +10 a\.lab\.internal /m,
       changes: ['createRecord {} {"name":"mail.lab.internal","type":"MX","value":"10 a.lab.internal","ttl":60}'],

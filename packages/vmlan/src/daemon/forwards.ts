@@ -5,11 +5,12 @@
  */
 import { VmlanError } from '../core/errors.ts';
 import type { ForwardInput, RecordInput } from '../model/api.ts';
-import { clashingListen, isForwardProblem, parseForward } from '../model/forward.ts';
+import { anyPortAt, clashingListen, formatSocketAddress, isForwardProblem, parseForward } from '../model/forward.ts';
 import type { Forward } from '../model/forward.ts';
 import type { Network } from '../model/network.ts';
 import { forwardTargetProblem } from '../model/resolve-services.ts';
 import { parseIpv4, parseIpv6 } from '../wire/address.ts';
+import { freePort } from '../sys/free-port.ts';
 import type { Context } from './context.ts';
 import { forwardId, forwardsOf, recordId } from './desired.ts';
 import type { NamedForward } from './desired.ts';
@@ -19,6 +20,8 @@ import type { ShelfChange } from './shelf.ts';
 import type { StoredForward, StoredRecord } from './store.ts';
 
 const QUEUE = 'all';
+/** Free ports that other forwards wait for are passed over; so many in a row are chance no more. */
+const MAX_PORT_TRIES = 64;
 
 export class Forwards {
   readonly #context: Context;
@@ -45,7 +48,7 @@ export class Forwards {
 
   add(input: ForwardInput): Promise<StoredForward> {
     return this.#serial.run(QUEUE, async () => {
-      const forward = parseForward(input);
+      const forward = parseForward({ ...input, host: await this.#listener(input) });
       if (isForwardProblem(forward)) throw new VmlanError('invalid', `${forward.field}: ${forward.message}`);
       const network = this.#networkFor(input, forward);
       this.#check(network, forward);
@@ -55,6 +58,22 @@ export class Forwards {
       const text = `${protocol} ${host} ${direction === 'host' ? 'to' : 'from'} ${guest}`;
       this.#context.events.publish('forward-added', { network: network.name }, `forward of ${text}`);
       return stored;
+    });
+  }
+
+  /** Port 0 of the host is one that is free, and that no forward waits for. */
+  async #listener({ host, direction, protocol = 'tcp' }: ForwardInput): Promise<string> {
+    const address = direction === 'reverse' ? null : anyPortAt(host);
+    if (address === null) return host;
+    const taken = new Set(this.#networks.all.flatMap((network) => this.of(network)).flatMap(portsOf));
+    for (let tries = 0; tries < MAX_PORT_TRIES; tries++) {
+      const port = await freePort(protocol, address).catch((cause: unknown) => {
+        throw new VmlanError('invalid', `host: ${address}: ${(cause as Error).message}`, { cause });
+      });
+      if (!taken.has(port)) return formatSocketAddress({ host: address, port });
+    }
+    throw new VmlanError('exhausted', `no port of ${address} is free`, {
+      hint: 'vmlan forward list shows who has them',
     });
   }
 
@@ -102,7 +121,7 @@ export class Forwards {
   #notRemovable(id: string): VmlanError {
     const { network } = this.get(id);
     return new VmlanError('conflict', `forward "${id}" stands in the configuration of network "${network.name}"`, {
-      hint: 'remove it from networks.yaml and restart the network',
+      hint: `vmlan network edit ${network.name} takes it out`,
     });
   }
 
@@ -127,6 +146,9 @@ export const renamedForwards = (stored: readonly StoredForward[], before: string
       return !isForwardProblem(forward) && forward.guestName === before;
     })
     .map((entry) => ({ ...entry, guest: `${name}${entry.guest.slice(before.length)}` }));
+
+const portsOf = ({ forward }: NamedForward): readonly number[] =>
+  forward.pairs.flatMap(({ listen }) => ('port' in listen ? [listen.port] : []));
 
 export class Records {
   readonly #context: Context;

@@ -15,8 +15,8 @@ import { reservedAddressProblem } from '../model/resolve-ipv4.ts';
 import type { Context } from './context.ts';
 import { nicsOf } from './desired.ts';
 import { renamedForwards } from './forwards.ts';
-import { freeLoopbackPort } from './free-port.ts';
 import { renamedShapes } from './shapes.ts';
+import { freePort } from '../sys/free-port.ts';
 import { serverAddress } from './server-address.ts';
 import { namespaceInode } from './namespace.ts';
 import type { Networks } from './networks.ts';
@@ -237,7 +237,7 @@ export class Guests {
 
   async #attachment(nic: StoredNic, kind: AttachKind, target: Target): Promise<StoredAttachment> {
     if (kind !== 'qemu-socket-tcp') return { kind, port: null, ...target };
-    return { kind, port: nic.attachment?.port ?? (await freeLoopbackPort()), ...target };
+    return { kind, port: nic.attachment?.port ?? (await freePort('tcp', '127.0.0.1')), ...target };
   }
 
   detach(name: string, network: string | undefined): Promise<void> {

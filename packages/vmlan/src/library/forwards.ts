@@ -3,20 +3,16 @@
  *
  * Zone: control.
  */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { VmlanError } from '../core/errors.ts';
 import type { EngineRequest } from '../engine/client.ts';
-import { isForwardProblem, parseForward } from '../model/forward.ts';
+import { anyPortAt, formatSocketAddress, isForwardProblem, parseForward } from '../model/forward.ts';
 import type { Forward as ParsedForward } from '../model/forward.ts';
 import type { Network as ResolvedNetwork } from '../model/network.ts';
 import { forwardTargetProblem } from '../model/resolve-services.ts';
+import { freePort } from '../sys/free-port.ts';
 
 /** A port that was free a moment ago may be taken by now. */
 const MAX_TRIES = 8;
-const ANY_PORT = /^(?:(.*):)?0$/;
 
 export interface ForwardOptions {
   /** Where the host listens: a port, `ADDRESS:PORT` or the path of a socket. Port 0 chooses a free one. */
@@ -55,14 +51,17 @@ export class Forwards {
   }
 
   async add({ host, guest, protocol = 'tcp', direction = 'host' }: ForwardOptions): Promise<Forward> {
-    const anyPort = direction === 'host' ? ANY_PORT.exec(String(host)) : null;
+    const address = direction === 'host' ? anyPortAt(String(host)) : null;
     for (let tries = 1; ; tries++) {
-      const listen = anyPort === null ? String(host) : await freeAddress(anyPort[1] ?? '127.0.0.1', protocol);
+      const listen =
+        address === null
+          ? String(host)
+          : formatSocketAddress({ host: address, port: await freePort(protocol, address) });
       try {
         return await this.open(this.#parse({ host: listen, guest: String(guest), protocol, direction }));
       } catch (error) {
         const isTaken = error instanceof VmlanError && error.code === 'address-in-use';
-        if (!isTaken || anyPort === null || tries === MAX_TRIES) throw error;
+        if (!isTaken || address === null || tries === MAX_TRIES) throw error;
       }
     }
   }
@@ -104,32 +103,4 @@ export class Forwards {
 /** What is closed with its network needs no closing of its own. */
 export function ignoreClosed(error: unknown): void {
   if (!(error instanceof VmlanError) || error.code !== 'unavailable') throw error;
-}
-
-async function freeAddress(host: string, protocol: 'tcp' | 'udp'): Promise<string> {
-  const address = host
-    .replace(/^\[(.*)\]$/, '$1')
-    .replace(/^\*$/, '0.0.0.0')
-    .replace(/^localhost$/, '127.0.0.1');
-  const port = protocol === 'tcp' ? await freeTcpPort(address) : await freeUdpPort(address);
-  return `${host}:${port}`;
-}
-
-async function freeTcpPort(host: string): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function freeUdpPort(address: string): Promise<number> {
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
-  socket.bind(0, address);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
 }

@@ -79,6 +79,12 @@ export function parseForward(text: ForwardText): Forward | ForwardProblem {
   };
 }
 
+/** Of the host side `0` or `ADDRESS:0`, where any free port will do: the address; of every other null. */
+export function anyPortAt(text: string): string | null {
+  const match = /^(?:(?:\[([^\]]*)\]|([^:]*)):)?0$/.exec(text.trim());
+  return match === null ? null : literalAddress((match[1] ?? match[2]) || DEFAULT_LISTEN);
+}
+
 export const isForwardProblem = (value: Forward | ForwardProblem): value is ForwardProblem => 'message' in value;
 
 function rangeMessage(text: ForwardText): string {

@@ -3,7 +3,8 @@
  *
  * Zone: control.
  */
-import type { ForwardInput } from '../../model/api.ts';
+import { VmlanError } from '../../client/errors.ts';
+import type { ForwardInput, ForwardView } from '../../model/api.ts';
 import type { DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
 import { forwardTable } from '../views/forwards.ts';
@@ -46,7 +47,10 @@ const defineAdd: DefineCommand = (command, context) => {
     .description('Add a port forward; it holds at once and is kept.')
     .summary('add a port forward');
   add
-    .argument('<host>', 'PORT, ADDRESS:PORT, *:PORT, a range FIRST-LAST of ports, or the path of a unix socket')
+    .argument(
+      '<host>',
+      'PORT (0: one that is free), ADDRESS:PORT, *:PORT, a range FIRST-LAST of ports, or the path of a unix socket',
+    )
     .argument('<target>', "GUEST:PORT or ADDRESS:PORT; with --reverse the gateway's PORT that guests connect to")
     .option('--udp', 'UDP instead of TCP')
     .option('--reverse', 'from the guests to the host')
@@ -69,6 +73,7 @@ const defineAdd: DefineCommand = (command, context) => {
   addExamples(add, [
     ["the host's port 8080 leads to the guest's port 80", 'vmlan forward add 8080 web:80'],
     ['reachable from other machines too', 'vmlan forward add 0.0.0.0:8080 web:80'],
+    ['a port of the host that is free', 'vmlan forward add 0 web:22'],
     ['a range of UDP ports', 'vmlan forward add --udp 6000-6010 web:6000-6010'],
     [
       'guests reach a unix socket of the host at port 5000 of the gateway',
@@ -83,11 +88,28 @@ const defineRemove: DefineCommand = (command, context) => {
     .alias('rm')
     .description('Remove port forwards; their connections end.')
     .summary('remove port forwards');
-  remove.argument('<forward...>', 'identifiers, as `vmlan forward list` shows them').action(async (ids: string[]) => {
-    for (const id of ids) {
-      await context.client.call('deleteForward', { params: { id } });
-      context.output.done(`forward ${id} removed`);
-    }
-  });
-  addExamples(remove, [['remove one forward', 'vmlan forward remove f3']]);
+  remove
+    .argument('<forward...>', 'identifiers, or where they listen: PORT, ADDRESS:PORT or the path of a socket')
+    .action(async (words: string[]) => {
+      const forwards = await context.client.call('listForwards');
+      for (const { id, host } of words.flatMap((word) => forwardsNamed(forwards, word))) {
+        await context.client.call('deleteForward', { params: { id } });
+        context.output.done(`forward ${id} of ${host} removed`);
+      }
+    });
+  addExamples(remove, [
+    ['what listens at port 8080', 'vmlan forward remove 8080'],
+    ['one forward by its identifier', 'vmlan forward remove fwd-5e0c1a'],
+  ]);
 };
+
+function forwardsNamed(forwards: readonly ForwardView[], word: string): readonly ForwardView[] {
+  const listener = /^\d+(-\d+)?$/.test(word)
+    ? `127.0.0.1:${word}`
+    : word.replace(/^localhost:/, '127.0.0.1:').replace(/^\*:/, '0.0.0.0:');
+  const named = forwards.filter(({ id, host }) => id === word || host === listener);
+  if (named.length > 0) return named;
+  throw new VmlanError('not-found', `no forward has the identifier or listens at "${word}"`, {
+    hint: 'see: vmlan forward list',
+  });
+}
