@@ -4,6 +4,7 @@
  * Zone: control.
  */
 import type { Command } from 'commander';
+import { defaultOf } from './default-command.ts';
 import type { Program } from './program.ts';
 
 export const commandNamed = (parent: Command, word: string): Command | undefined =>
@@ -26,5 +27,6 @@ export async function findCommand(
     command = next;
     rest = [];
   }
-  return { command, rest };
+  const unnamed = rest.length > 0 ? defaultOf(command) : undefined;
+  return { command: unnamed ?? command, rest };
 }

@@ -26,6 +26,8 @@ export async function knownNames(
       return guests(context);
     case 'target': // GUEST:PORT
       return (await guests(context)).map((each) => ({ ...each, word: `${each.word}:` }));
+    case 'peer':
+      return [...(await guests(context)), { word: 'gateway', description: 'all beyond the network' }];
     case 'network':
       return networks(context);
     case 'forward':

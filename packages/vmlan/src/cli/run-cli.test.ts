@@ -295,6 +295,12 @@ describe('shapes', () => {
     assert.equal(await ok('shape ls --network dev -q'), 's3\n');
   });
 
+  test('are told of in the status', async () => {
+    assert.match(await ok('status'), /^shapes +3 in force, see: vmlan shape list$/m);
+    daemon.shapes = [];
+    assert.doesNotMatch(await ok('status'), /^shapes/m);
+  });
+
   test('are part of what a guest is shown as, from its side', async () => {
     assert.match(await ok('show web'), /^shape +<-> all: delay 5ms; <- db: partition; -> db: loss 1%$/m);
     assert.equal(await ok('show web shape'), '<-> all: delay 5ms; <- db: partition; -> db: loss 1%\n');

@@ -5,6 +5,7 @@
  */
 import type { Argument, Command, Option } from 'commander';
 import { FILES_CANDIDATE } from './completion-scripts.ts';
+import { defaultOf } from './default-command.ts';
 
 export interface Candidate {
   readonly word: string;
@@ -24,6 +25,11 @@ export async function suggestWords(
   unfinished: string,
   names: NameSource,
 ): Promise<Candidate[]> {
+  const unnamed = defaultOf(command);
+  if (unnamed !== undefined) {
+    const groups = subCommands(command).filter(({ word }) => word.startsWith(unfinished));
+    return [...groups, ...(await suggestWords(unnamed, before, unfinished, names))];
+  }
   const options = [...command.options, ...inheritedOptions(command)].filter(({ hidden }) => !hidden);
   const [, flag, value] = /^(--[^=]+)=(.*)$/.exec(unfinished) ?? [];
   if (flag !== undefined && value !== undefined && !before.includes('--')) {

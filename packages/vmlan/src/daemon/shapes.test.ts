@@ -112,6 +112,18 @@ describe('shapes', () => {
     await daemon.client.call('deleteGuest', { params: { name: 'far' } });
   });
 
+  test('go with their network', async () => {
+    await using daemon = await withGuests();
+    await set(daemon, { guest: 'web', delayMs: 1 });
+    await set(daemon, { guest: 'far', delayMs: 2 });
+    await daemon.client.call('deleteNetwork', { params: { name: 'lab' }, query: { force: 'true' } });
+    const left = await daemon.client.call('listShapes');
+    assert.deepEqual(
+      left.map(({ guest }) => guest),
+      ['far'],
+    );
+  });
+
   test('wait for a network that does not run', async () => {
     await using daemon = await withGuests();
     await daemon.client.call('stopNetwork', { params: { name: 'lab' } });

@@ -26,13 +26,19 @@ describe('hostile guests', () => {
         'tcp_bytes_to_guest',
         'icmp_echo_replies',
         'ra_solicited',
+        'shape_frames_delayed',
+        'shape_frames_reordered',
+        'drop_shape_loss',
+        'drop_shape_partition',
       ]) {
         assert.ok(counters.get(name) > 0, `${name}: the generator did not get that deep`);
       }
+      harness.heal();
       harness.drain(QUIET_MS);
       harness.check();
       assert.equal(harness.engine.udp.size, 0);
       assert.equal(harness.engine.echo.size, 0);
+      assert.equal(harness.shaped, 0);
     });
   }
 

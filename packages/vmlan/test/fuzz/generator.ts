@@ -60,6 +60,7 @@ export class FrameGenerator {
     if (frame.length < ETH + 40 || ethernet.etherType(v, 0) !== ethernet.TYPE_IPV4) return;
     if (ipv4.protocol(v, ETH) !== ipv4.PROTO_TCP) return;
     const o = ETH + ipv4.headerLen(v, ETH);
+    if (o + tcp.MIN_HEADER_LEN > frame.length) return; // damaged on its way
     const syn = (tcp.flags(v, o) & tcp.SYN) !== 0 ? 1 : 0;
     const len = ipv4.totalLen(v, ETH) - (o - ETH) - tcp.dataOffset(v, o);
     const talk = {

@@ -5,7 +5,7 @@
  * listeners, no arena growth after the pools are full.
  */
 import assert from 'node:assert/strict';
-import type { EngineConfig, FromEngine } from '../../src/engine/control-messages.ts';
+import type { EngineConfig, FromEngine, LineShape } from '../../src/engine/control-messages.ts';
 import { NetworkEngine } from '../../src/engine/network-engine.ts';
 import { LoopbackLink } from '../../src/links/loopback.ts';
 import type { Port } from '../../src/switching/port.ts';
@@ -89,6 +89,7 @@ export class FuzzHarness {
   /** Runs `count` frames. */
   run(count: number): void {
     for (let done = 0; done < count; done += BATCH) {
+      if (this.#random.chance(5)) this.#reshape();
       for (let i = 0; i < BATCH; i++) this.#inject(this.#random.pick(this.#guests));
       this.#turn();
       this.frames += BATCH;
@@ -108,6 +109,11 @@ export class FuzzHarness {
         `port ${port.id}: ${port.learned} MACs, ${port.claimed} addresses`,
       );
     }
+  }
+
+  /** Ports that something still shapes. */
+  get shaped(): number {
+    return this.#guests.filter(({ port }) => port.shaper !== null).length;
   }
 
   /** Lets time pass until every flow has timed out: nothing may be left behind. */
@@ -142,6 +148,44 @@ export class FuzzHarness {
       (frame) => generator.observe(frame),
     );
     this.#guests.push({ port: port!, generator });
+  }
+
+  /** Somebody shapes a guest or two, while they speak. */
+  #reshape(): void {
+    const random = this.#random;
+    const nic = random.pick(this.#guests).port.nicKey;
+    const peer = random.pick([null, 'gateway', random.pick(this.#guests).port.nicKey]);
+    const id = `${nic} ${peer}`;
+    if (nic === '' || peer === nic) return;
+    if (random.chance(40)) this.engine.handle({ type: 'remove-shape', id: 1, shapeId: id });
+    else {
+      const shape = { id, nic, peer, fromGuest: this.#shape(), toGuest: this.#shape() };
+      this.engine.handle({ type: 'set-shape', id: 1, shape });
+    }
+  }
+
+  #shape(): LineShape | null {
+    const random = this.#random;
+    if (random.chance(30)) return null;
+    return {
+      delayMs: random.pick([0, 0, 3, 40]),
+      jitterMs: random.pick([0, 20]),
+      lossPercent: random.pick([0, 0, 5]),
+      duplicatePercent: random.pick([0, 10]),
+      reorderPercent: random.pick([0, 10]),
+      corruptPercent: random.pick([0, 10]),
+      rateBps: random.pick([undefined, 1e6, 100e6]),
+      partition: random.chance(15),
+    };
+  }
+
+  /** Whole again. */
+  heal(): void {
+    const keys = this.#guests.map(({ port }) => port.nicKey);
+    for (const nic of keys) {
+      for (const peer of [null, 'gateway', ...keys])
+        this.engine.handle({ type: 'remove-shape', id: 1, shapeId: `${nic} ${peer}` });
+    }
   }
 
   /** Most frames come plain, some with offload headers that only a hostile virtio device would make. */

@@ -8,6 +8,7 @@ import { VmlanError } from '../../client/errors.ts';
 import type { Distribution, ShapeInput, ShapeView } from '../../model/api.ts';
 import { parseDelayMs, parsePercent, parseRateBps, parseSizeBytes } from '../../model/shape-units.ts';
 import type { Context, DefineCommand } from '../context.ts';
+import { asDefault } from '../default-command.ts';
 import { addExamples } from '../examples.ts';
 import { shapeTable } from '../views/shapes.ts';
 
@@ -49,8 +50,7 @@ const size = parsedBy(parseSizeBytes, 'It must be a size, such as 64kb, 1mb or 3
 const number = parsedBy((text) => (/^\d{1,10}(\.\d+)?$/.test(text) ? Number(text) : null), 'It must be a number.');
 
 const defineSet: DefineCommand = (command, context) => {
-  const set = command
-    .command('set', { isDefault: true })
+  const set = asDefault(command.command('set', { isDefault: true }))
     .description(
       'Shape what a guest sends and receives. It replaces an earlier shape of the same guest and peer, holds at once, also for ' +
         'conversations under way, and is kept until it is cleared.',

@@ -15,8 +15,9 @@ const BROKEN_EXIT_CODE = 1;
 export const define: DefineCommand = (command, context) => {
   command.action(async () => {
     const status = await context.client.call('status');
+    const shapes = await context.client.call('listShapes');
     await context.output.show(status, {
-      table: (coloured) => statusText(status, coloured, Date.now()),
+      table: (coloured) => statusText(status, shapes.length, coloured, Date.now()),
       ids: () => status.networks.filter(({ state }) => state === 'running').map(({ name }) => name),
     });
     const { problems } = status;
@@ -43,7 +44,7 @@ const warningOf = ({ part, detail }: HealthProblem): string => (part === null ? 
 const problemLine = ({ network, part, detail, hint }: HealthProblem): string =>
   `broken: network "${network}"${part === null ? '' : `, ${part}`}: ${detail}${hint === undefined ? '' : `; ${hint}`}`;
 
-export function statusText(status: StatusView, coloured: boolean, nowMs: number): string {
+function statusText(status: StatusView, shapes: number, coloured: boolean, nowMs: number): string {
   const { paths } = status;
   const connected = status.guests.filter(({ nics }) => nics.some(({ state }) => state === 'connected')).length;
   const details = formatDetails([
@@ -55,6 +56,8 @@ export function statusText(status: StatusView, coloured: boolean, nowMs: number)
     ...(status.address === null ? [] : [['address', status.address] as const]),
     ['default network', status.defaultNetwork],
     ['guests', `${connected} of ${status.guests.length} connected`],
+    // Who forgot one would look for the fault elsewhere.
+    ...(shapes === 0 ? [] : [['shapes', `${shapes} in force, see: vmlan shape list`] as const]),
   ]);
   return `${details}\n${networkTable(status.networks, coloured)}`;
 }
