@@ -61,6 +61,7 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/wait.ts'),
   },
   { name: 'flows', summary: 'show the conversations of guests', load: () => import('./commands/flows.ts') },
+  { name: 'top', summary: 'watch how busy the guests are', load: () => import('./commands/top.ts') },
   {
     name: 'capture',
     summary: 'show frames as they come by, or write them to a pcapng file',

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { TopRow } from '../../src/cli/views/top.ts';
 import type { FlowView } from '../../src/model/api.ts';
 import { until } from '../support/deadline.ts';
 import { missing } from '../support/needs.ts';
@@ -73,6 +74,19 @@ describe('flows', { skip: missing('ip', 'bash') }, () => {
     await using watching = world.vmlan.start('flows', '--watch', '--delay', '1s', '--output', 'json');
     await until('two looks', PATIENCE_MS, () => watching.stdout.trim().split('\n').length >= 2);
     for (const line of watching.stdout.trim().split('\n').slice(0, 2)) assert.ok(Array.isArray(JSON.parse(line)));
+  });
+
+  test('top: what happens in a second, once and again', async () => {
+    await using _ping = web.start(['ping', '-i', '0.05', gateway]);
+    const rows = await world.vmlan.json<TopRow[]>('top', '--once', '--delay', '1s');
+    const row = rows.find(({ guest }) => guest === 'web');
+    assert.partialDeepStrictEqual(row, { nic: 'web/0', network: 'lab', state: 'connected' });
+    assert.ok(row!.framesFromGuest > 5 && row!.bytesToGuest > 500, JSON.stringify(row));
+    const text = await world.vmlan.ok('top', '--count', '2', '--delay', '1s', '--network', 'lab');
+    assert.equal(text.match(/^GUEST +NETWORK/gm)?.length, 2);
+    assert.match(text, /^web +lab +connected +[\d.]+k/m);
+    const wrong = await world.vmlan.run(['top', '--sort', 'colour']);
+    assert.equal(wrong.code, 2);
   });
 
   test('mistakes', async () => {
