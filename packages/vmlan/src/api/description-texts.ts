@@ -21,13 +21,16 @@ export function interfaceTexts(source: string): Readonly<Record<string, Descript
   for (const line of source.split('\n')) {
     const begun = TEXT.exec(line);
     const continued = CONTINUED.exec(line);
-    const opened = /^(?:export )?interface (\w+)/.exec(line);
+    const opened = /^(?:export )?interface (\w+)(?: extends (\w+))?/.exec(line);
     const key = /^ {2}readonly (\w+)\??:/.exec(line);
     if (begun !== null) comment = [begun[1]!];
     else if (comment !== null && continued !== null) comment.push(continued[1]!);
     else if (/^ {0,2} \*\/$/.test(line)) continue;
-    else if (opened !== null) [name, text, keys, comment] = [opened[1]!, joined(comment), {}, null];
-    else if (key !== null && name !== null) {
+    else if (opened !== null) {
+      // What it extends stands above it, and says the same of the keys they share.
+      const inherited = found[opened[2] ?? '']?.keys ?? {};
+      [name, text, keys, comment] = [opened[1]!, joined(comment), { ...inherited }, null];
+    } else if (key !== null && name !== null) {
       const said = joined(comment);
       if (said !== undefined) keys[key[1]!] = said;
       comment = null;

@@ -64,12 +64,14 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   ChangeQuery: {
     keys: {
+      dryRun: '`true`: answers what would happen, and changes nothing.',
       restart:
         '`true`: a running network is started again where the change needs it; its guests lose their link for a moment.',
     },
   },
   DeleteQuery: {
     keys: {
+      dryRun: '`true`: answers what would happen, and changes nothing.',
       force: '`true`: also while guests are registered on it; their NICs there are removed.',
     },
   },
@@ -186,9 +188,12 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   ShapeSettings: {
     text: 'One direction. What is absent does not happen.',
     keys: {
+      delayMs: 'Each frame comes so much later.',
       jitterMs: 'How far the delay of each frame strays from `delayMs`; frames overtake each other by it.',
       distribution: 'How it strays; default uniform. For the others `jitterMs` is the standard deviation.',
+      lossPercent: 'So many frames are lost.',
       lossBurst: 'Losses come in bursts of so many frames on average.',
+      duplicatePercent: 'So many frames come twice.',
       reorderPercent: 'These frames are overtaken by up to three others.',
       corruptPercent: 'One bit of these frames is turned over.',
       rateBps: 'Bits in a second.',
@@ -199,6 +204,18 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   ShapeInput: {
     keys: {
+      delayMs: 'Each frame comes so much later.',
+      jitterMs: 'How far the delay of each frame strays from `delayMs`; frames overtake each other by it.',
+      distribution: 'How it strays; default uniform. For the others `jitterMs` is the standard deviation.',
+      lossPercent: 'So many frames are lost.',
+      lossBurst: 'Losses come in bursts of so many frames on average.',
+      duplicatePercent: 'So many frames come twice.',
+      reorderPercent: 'These frames are overtaken by up to three others.',
+      corruptPercent: 'One bit of these frames is turned over.',
+      rateBps: 'Bits in a second.',
+      limitBytes: 'Bytes that may wait for the rate; default: what leaves in 100 ms, at least 16 KiB.',
+      partition: 'Nothing passes.',
+      seed: 'The same seed and the same frames: the same faults.',
       network: "Omitted: that of the guest's first NIC.",
       peer: 'Another guest, or `gateway`; omitted: whoever is at the other end.',
       direction: '`from`: what the guest sends; `to`: what it receives. Default both; the other one stays as it is.',

@@ -21,14 +21,17 @@ export const DISTRIBUTIONS: readonly ['uniform', 'normal', 'pareto'] = ['uniform
 
 /** One direction. What is absent does not happen. */
 export interface ShapeSettings {
+  /** Each frame comes so much later. */
   readonly delayMs?: number | undefined;
   /** How far the delay of each frame strays from `delayMs`; frames overtake each other by it. */
   readonly jitterMs?: number | undefined;
   /** How it strays; default uniform. For the others `jitterMs` is the standard deviation. */
   readonly distribution?: Distribution | undefined;
+  /** So many frames are lost. */
   readonly lossPercent?: number | undefined;
   /** Losses come in bursts of so many frames on average. */
   readonly lossBurst?: number | undefined;
+  /** So many frames come twice. */
   readonly duplicatePercent?: number | undefined;
   /** These frames are overtaken by up to three others. */
   readonly reorderPercent?: number | undefined;
