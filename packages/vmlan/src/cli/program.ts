@@ -72,6 +72,7 @@ const COMMANDS: readonly Entry[] = [
     summary: 'print the token for requests to the API over TCP',
     load: () => import('./commands/token.ts'),
   },
+  { name: 'logs', summary: 'show what daemon and networks wrote', load: () => import('./commands/logs.ts') },
   {
     name: 'service',
     summary: 'have systemd start vmlan',

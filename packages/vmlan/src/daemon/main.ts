@@ -21,6 +21,7 @@ import { checkConfig } from './config-check.ts';
 import { daemonSettings } from './config-view.ts';
 import { Daemon } from './daemon.ts';
 import { makeLogger } from './log.ts';
+import { daemonLog, keepLogsBounded } from './log-bounds.ts';
 import { ServiceNotice } from './service-notice.ts';
 
 /** When what only the start needed is given back: not while `vmlan up` waits. */
@@ -46,7 +47,7 @@ async function main(): Promise<number> {
   const paths = resolvePaths(environment, { uid, home: homedir() });
   if (checked !== undefined) return check(checked, paths, uid);
   const hangups = new Hangups();
-  const logger = makeLogger(level);
+  const logger = makeLogger(level, daemonLog(paths.state));
   const notice = await ServiceNotice.open(process.env, logger);
   const stopping = onFirstSignal();
   notice.starting('starting networks, or taking over those that run');
@@ -60,12 +61,14 @@ async function main(): Promise<number> {
     socketGroup: socketGroup ?? (process.env['VMLAN_SOCKET_GROUP'] || undefined),
     makeDriver: () => makeDriver(paths, uid),
   });
+  const bounds = keepLogsBounded(paths);
   hangups.follow(daemon, notice, logger);
   void stopping.then(() => daemon.stop(false));
   void daemon.stopping.then(() => notice.stopping());
   notice.ready(`serving at ${daemon.socket}`, () => daemon.isAnswering());
   setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
+  bounds[Symbol.dispose]();
   notice[Symbol.dispose]();
   return 0;
 }

@@ -104,3 +104,24 @@ test('what a killed daemon left in its way is out of the way', async () => {
   assert.ok(!existsSync(join(vmlan.folder, 'state', 'forwards.json.tmp')));
   await until('one daemon', 2000, () => processesOf(vmlan).length === 2);
 });
+
+test('what daemon and networks wrote is shown, followed, and still there when both have ended', async () => {
+  await using vmlan = await Vmlan.create({ config: CONFIG });
+  await using foreground = vmlan.start('up', '--foreground');
+  await foreground.waitFor(/vmlan serves/);
+  await using follower = vmlan.start('logs', 'lab', '--follow', '--output', 'json');
+  await follower.waitFor(/"message":"network lab runs"/);
+  assert.match(await vmlan.ok('logs'), /daemon +info +vmlan serves socket=/);
+  assert.doesNotMatch(await vmlan.ok('logs', 'lab'), / daemon /);
+  await vmlan.ok('network', 'stop', 'lab');
+  await follower.waitFor(/"message":"network lab stopped"/);
+  assert.equal(await vmlan.ok('logs', '--level', 'error', '--since', '1h'), '');
+  assert.equal((await vmlan.run(['logs', '--since', 'yesterday-ish'])).code, 2);
+  await vmlan.ok('down');
+  const entries = await vmlan.json<{ source: string; level: string; message: string }[]>('logs', '-n', '1', '--daemon');
+  assert.deepEqual(
+    entries.map(({ source }) => source),
+    ['daemon'],
+  );
+  assert.equal((await vmlan.run(['logs', 'none'])).code, 3);
+});

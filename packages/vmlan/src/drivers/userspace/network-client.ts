@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -18,6 +18,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError, fromErrorData } from '../../core/errors.ts';
 import { makeStateDirectory } from '../../sys/durable-file.ts';
 import { identityOf, isRunning } from '../../sys/process-identity.ts';
+import { boundLog, openLog } from '../../sys/bounded-log.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { clearDirectory } from './network-directory.ts';
 import { firstFault, lastWords } from './network-log.ts';
@@ -38,8 +39,6 @@ const POLL_INTERVAL_MS = 10;
 export const ANSWER_TIMEOUT_MS = 5000;
 /** As long as a timer can be. */
 const FOREVER_MS = 2 ** 31 - 1;
-/** A log that has grown beyond is put aside at the next start. */
-export const MAX_LOG_BYTES = 4_194_304;
 
 const GREETING: Methods['hello']['params'] = { protocol: PROTOCOL_VERSION, minor: PROTOCOL_MINOR };
 const QUESTIONS: ReadonlySet<keyof Methods> = new Set(['hello', 'observe', 'snapshot'] as const);
@@ -229,7 +228,7 @@ async function processAtSocket(paths: NetworkPaths): Promise<NetworkProcess | nu
 }
 
 function spawnDetached(program: string, log: string): ChildProcess {
-  const fd = openLog(log);
+  const fd = openOrDiscard(log);
   try {
     return spawn(process.execPath, [...NODE_OPTIONS, program], {
       detached: true,
@@ -242,12 +241,13 @@ function spawnDetached(program: string, log: string): ChildProcess {
 }
 
 /** A disk that takes no log stops no network: then nobody hears what it says. */
-function openLog(path: string): number {
+/** On a disk that takes no log the network still runs. */
+function openOrDiscard(log: string): number {
   try {
-    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
-    return openSync(path, 'a', 0o600);
+    boundLog(log);
+    return openLog(log);
   } catch {
-    return openSync(devNull, 'a');
+    return openSync(devNull, 'w');
   }
 }
 

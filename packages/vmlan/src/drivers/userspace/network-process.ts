@@ -11,6 +11,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { VmlanError, toErrorData } from '../../core/errors.ts';
+import { boundOwnOutput } from '../../sys/bounded-log.ts';
 import { writeDurable } from '../../sys/durable-file.ts';
 import { openLibc } from '../../sys/libc.ts';
 import { assertUnprivileged, becomeGroup, becomeUser, setNoNewPrivileges } from '../../sys/privileges.ts';
@@ -28,6 +29,8 @@ import { RpcPeer } from './rpc.ts';
 import { clearPath } from './socket-path.ts';
 
 const ANSWER_FD = 3;
+const LOG_FD = 2;
+const LOG_CHECK_MS = 10_000;
 const ARENA_BYTES = 1 << 18;
 const SOCKET_MODE_MASK = 0o177;
 const EXIT_FAILURE = 1;
@@ -43,6 +46,7 @@ export async function runNetworkProcess(startEngine: StartEngine): Promise<void>
     await start(request, startEngine);
     answer({ pid: process.pid });
     setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
+    setInterval(() => boundOwnOutput(LOG_FD), LOG_CHECK_MS).unref();
   } catch (error) {
     answer({ error: toErrorData(error) });
     die(EXIT_FAILURE, error instanceof Error ? error.message : String(error));

@@ -1,0 +1,71 @@
+/**
+ * Logs that do not grow without bound: what is old moves to NAME.1 and NAME.2, and the file itself is emptied in place,
+ * for others hold it open to append.
+ *
+ * Zone: control.  Runs as root in folders that an unprivileged process may write: no link is followed, and nothing that is
+ * there already is written over.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+
+/** A log that has grown beyond is put aside. */
+export const MAX_LOG_BYTES = 4_194_304;
+/** `NAME.1`, `NAME.2`, the newest first. */
+export const OLD_LOGS = 2;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
+
+/** For a child's output. */
+export const openLog = (path: string): number => openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+
+/** Puts the log aside when it is too long; one that cannot be is left alone. */
+export function boundLog(path: string, maxBytes: number = MAX_LOG_BYTES): void {
+  let fd = -1;
+  try {
+    fd = openSync(path, O_RDWR | O_NOFOLLOW);
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.size <= maxBytes) return;
+    putAside(path, readEnd(fd, stat.size, maxBytes));
+    ftruncateSync(fd);
+  } catch {
+    // There is none, or the disk takes nothing: then it does not grow either.
+  } finally {
+    if (fd >= 0) closeSync(fd);
+  }
+}
+
+function readEnd(fd: number, size: number, maxBytes: number): Buffer {
+  const buffer = Buffer.alloc(Math.min(size, maxBytes));
+  return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, size - buffer.length));
+}
+
+function putAside(path: string, content: Buffer): void {
+  for (let i = OLD_LOGS; i > 1; i--) {
+    try {
+      renameSync(`${path}.${i - 1}`, `${path}.${i}`);
+    } catch {
+      continue; // not that many yet
+    }
+  }
+  rmSync(`${path}.1`, { force: true });
+  const fd = openSync(`${path}.1`, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    writeSync(fd, content);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** For a process that may not read its log: empties it when nobody has put it aside for long. */
+export function boundOwnOutput(fd: number, maxBytes: number = (OLD_LOGS + 1) * MAX_LOG_BYTES): void {
+  const stat = fstatSync(fd);
+  if (stat.isFile() && stat.size > maxBytes) ftruncateSync(fd);
+}
