@@ -69,13 +69,16 @@ export const nicsOf = (guests: readonly StoredGuest[], network: string): readonl
       .map((nic) => ({ guest: guest.name, id: guestId(guest), key: nicKey(guestId(guest), nic.index), nic })),
   );
 
-const nicConfig = ({ guest, key, nic }: GuestNic): NicConfig => ({
-  key,
-  guest,
-  mac: nic.mac,
-  connected: nic.connected,
-  ip: nic.ip,
-});
+/** What was made of a NIC before, as with forwards below. */
+const $nics = new WeakMap<StoredNic, NicConfig>();
+
+function nicConfig({ guest, key, nic }: GuestNic): NicConfig {
+  const known = $nics.get(nic);
+  if (known?.key === key) return known;
+  const config = { key, guest, mac: nic.mac, connected: nic.connected, ip: nic.ip };
+  $nics.set(nic, config);
+  return config;
+}
 
 function desiredLinks(input: DesiredInput, nics: readonly GuestNic[]): readonly WantedLink[] {
   const { network, paths } = input;
@@ -115,13 +118,23 @@ function listenLink(socket: ListenSocket): WantedLink {
   return { id: `listen ${name}`, link: { kind: 'stream-listen', address, nic: null } };
 }
 
+const $streams = new WeakMap<StoredNic, { readonly path: string; readonly wanted: WantedLink }>();
+
+function streamLink(key: string, path: string, nic: StoredNic): WantedLink {
+  const known = $streams.get(nic);
+  if (known?.path === path) return known.wanted;
+  const wanted: WantedLink = {
+    id: `nic ${key}`,
+    link: { kind: 'stream-listen', address: { unix: path }, nic: key },
+  };
+  $streams.set(nic, { path, wanted });
+  return wanted;
+}
+
 /** Every registered NIC has its stream socket; other ways of attaching come on top. */
 function nicLinks(input: DesiredInput, { id: guest, key, nic }: GuestNic): readonly WantedLink[] {
   const sockets = nicSockets(input.paths.guests, guest, nic.index);
-  const stream: WantedLink = {
-    id: `nic ${key}`,
-    link: { kind: 'stream-listen', address: { unix: sockets.stream }, nic: key },
-  };
+  const stream = streamLink(key, sockets.stream, nic);
   const { attachment } = nic;
   const id = `attach ${key}`;
   switch (attachment?.kind) {
@@ -166,33 +179,62 @@ export interface NamedForward {
   readonly forward: Forward;
 }
 
+/** What was made of a forward before: one among thousands is added without looking at the others again. */
+const $named = new WeakMap<StoredForward | Forward, NamedForward | null>();
+const $specs = new WeakMap<NamedForward, readonly ForwardSpec[]>();
+
+/** The store's list is the same until it changes, and so is what follows from it. */
+const $ofNetwork = new WeakMap<readonly StoredForward[], WeakMap<Network, readonly NamedForward[]>>();
+
 /** The forwards of a network, whichever way they came. What no longer parses is left out. */
 export function forwardsOf(network: Network, stored: readonly StoredForward[]): readonly NamedForward[] {
-  return [
-    ...network.forwards.map((forward): NamedForward => ({
-      id: forwardId(network.name, forward),
-      origin: 'config',
-      forward,
-    })),
-    ...stored
-      .filter((entry) => entry.network === network.name)
-      .flatMap((entry): readonly NamedForward[] => {
-        const forward = parseForward(entry);
-        return isForwardProblem(forward) ? [] : [{ id: entry.id, origin: 'api', forward }];
-      }),
-  ];
+  let known = $ofNetwork.get(stored);
+  if (known === undefined) $ofNetwork.set(stored, (known = new WeakMap()));
+  let named = known.get(network);
+  if (named === undefined) known.set(network, (named = namedForwards(network, stored)));
+  return named;
 }
 
-function desiredForwards({ network, forwards }: DesiredInput): readonly ForwardSpec[] {
-  return forwardsOf(network, forwards).flatMap(({ id, forward }) =>
-    forward.pairs.map((pair, i) => ({
-      id: forward.pairs.length === 1 ? id : `${id}.${i}`,
-      protocol: forward.protocol,
-      direction: forward.direction,
-      listen: pair.listen,
-      target: pair.target,
-    })),
+function namedForwards(network: Network, stored: readonly StoredForward[]): readonly NamedForward[] {
+  const named: NamedForward[] = network.forwards.map(
+    (forward) => $named.get(forward) ?? configuredForward(network.name, forward),
   );
+  for (const entry of stored) {
+    if (entry.network !== network.name) continue;
+    const known = $named.get(entry);
+    const forward = known === undefined ? storedForward(entry) : known;
+    if (forward !== null) named.push(forward);
+  }
+  return named;
+}
+
+function configuredForward(network: string, forward: Forward): NamedForward {
+  const named: NamedForward = { id: forwardId(network, forward), origin: 'config', forward };
+  $named.set(forward, named);
+  return named;
+}
+
+function storedForward(entry: StoredForward): NamedForward | null {
+  const forward = parseForward(entry);
+  const named: NamedForward | null = isForwardProblem(forward) ? null : { id: entry.id, origin: 'api', forward };
+  $named.set(entry, named);
+  return named;
+}
+
+const desiredForwards = ({ network, forwards }: DesiredInput): readonly ForwardSpec[] =>
+  forwardsOf(network, forwards).flatMap((named) => $specs.get(named) ?? specsOf(named));
+
+function specsOf(named: NamedForward): readonly ForwardSpec[] {
+  const { forward } = named;
+  const specs = forward.pairs.map(({ listen, target }, i) => ({
+    id: partIdOf(named, i),
+    protocol: forward.protocol,
+    direction: forward.direction,
+    listen,
+    target,
+  }));
+  $specs.set(named, specs);
+  return specs;
 }
 
 /** Of NICs that still are on this network. */
@@ -203,6 +245,10 @@ function desiredShapes({ network, shapes }: DesiredInput, nics: readonly GuestNi
     .filter((shape) => shape.network === network.name && isHere(shape.nic) && isHere(shape.peerNic))
     .map(({ id, nic, peerNic, fromGuest, toGuest }) => ({ id, nic, peer: peerNic, fromGuest, toGuest }));
 }
+
+/** The id that a pair of sockets of a forward has in the datapath. */
+export const partIdOf = ({ id, forward }: NamedForward, index: number): string =>
+  forward.pairs.length === 1 ? id : `${id}.${index}`;
 
 /** The id of a forward whose parts carry `id.0`, `id.1` … in the datapath. */
 export const forwardOfPart = (partId: string): string => partId.split('.')[0]!;

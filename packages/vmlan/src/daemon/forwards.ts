@@ -92,20 +92,19 @@ export class Forwards {
     }
     const problem = forwardTargetProblem(forward, network.ipv4, network.ipv6);
     if (problem !== null) throw new VmlanError('invalid', `guest: ${problem}`);
-    const others = this.#networks.all.flatMap((other) =>
-      this.of(other).map((entry) => ({ ...entry, network: other.name })),
-    );
     const id = forwardId(network.name, forward);
-    for (const other of others) {
+    for (const { name, other } of this.#all()) {
       const clash = other.id === id ? forward.host : clashingListen(forward, other.forward);
       if (clash === null) continue;
-      throw new VmlanError(
-        'conflict',
-        `${clash} is forwarded to ${other.forward.guest} on network "${other.network}" already`,
-        {
-          hint: other.origin === 'api' ? `vmlan forward remove ${other.id}` : 'it stands in networks.yaml',
-        },
-      );
+      throw new VmlanError('conflict', `${clash} is forwarded to ${other.forward.guest} on network "${name}" already`, {
+        hint: other.origin === 'api' ? `vmlan forward remove ${other.id}` : 'it stands in networks.yaml',
+      });
+    }
+  }
+
+  *#all(): Generator<{ readonly name: string; readonly other: NamedForward }> {
+    for (const network of this.#networks.all) {
+      for (const other of this.of(network)) yield { name: network.name, other };
     }
   }
 

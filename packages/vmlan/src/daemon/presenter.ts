@@ -8,9 +8,10 @@ import { networkPaths, nicSockets } from '../drivers/network-paths.ts';
 import { chooseDriver } from '../drivers/registry.ts';
 import type { AttachResult, ForwardView, GuestView, NetworkView, RecordView, StatusView } from '../model/api.ts';
 import { guestId, nicKey } from '../model/guest.ts';
+import type { SnapshotScope } from '../engine/control-messages.ts';
 import type { Network } from '../model/network.ts';
 import type { Context } from './context.ts';
-import { nicsOf } from './desired.ts';
+import { nicsOf, partIdOf } from './desired.ts';
 import type { Forwards, Records } from './forwards.ts';
 import type { Attached, Guests } from './guests.ts';
 import type { Health } from './health.ts';
@@ -63,12 +64,12 @@ export class Presenter {
   }
 
   /** The live side of a network. One that dies while it is asked is shown as not running. */
-  async #live(network: Network): Promise<LiveNetwork> {
+  async #live(network: Network, only: SnapshotScope): Promise<LiveNetwork> {
     if (!this.#networks.shallRun(network.name)) return { network, observed: null, snapshot: null };
     try {
       const observed = await this.#context.driver.observe(network.name);
       if (observed.applied === null) return { network, observed, snapshot: null };
-      const snapshot = await this.#context.driver.snapshot(network.name).catch(noAnswer);
+      const snapshot = await this.#context.driver.snapshot(network.name, only).catch(noAnswer);
       // One that fell silent in between is observed once more, which tells so at once.
       return {
         network,
@@ -80,14 +81,14 @@ export class Presenter {
     }
   }
 
-  #allLive(filter?: string): Promise<readonly LiveNetwork[]> {
+  #allLive(filter: string | undefined, only: SnapshotScope): Promise<readonly LiveNetwork[]> {
     const chosen = filter === undefined ? this.#networks.all : [this.#networks.get(filter)];
-    return Promise.all(chosen.map((network) => this.#live(network)));
+    return Promise.all(chosen.map((network) => this.#live(network, only)));
   }
 
   async network(network: Network): Promise<NetworkView> {
     const { paths, driver } = this.#context;
-    const live = await this.#live(network);
+    const live = await this.#live(network, { guests: true, leases: true });
     const leases = live.snapshot?.leases ?? (await driver.leases(network.name).catch(() => []));
     return networkView({
       ...live,
@@ -101,7 +102,7 @@ export class Presenter {
   }
 
   async guests(filter: string | undefined): Promise<readonly GuestView[]> {
-    const live = await this.#allLive(filter);
+    const live = await this.#allLive(filter, { guests: true });
     const names = new Set(live.map(({ network }) => network.name));
     const registered = this.#guests.all.filter(
       (guest) => filter === undefined || guest.nics.some((nic) => names.has(nic.network)),
@@ -123,7 +124,10 @@ export class Presenter {
     const guest = this.#guests.get(name);
     const own = new Set(guest.nics.map((nic) => nic.network));
     const networks = this.#networks.all.filter((network) => own.has(network.name));
-    return registeredGuestView(guest, await Promise.all(networks.map((network) => this.#live(network))));
+    return registeredGuestView(
+      guest,
+      await Promise.all(networks.map((network) => this.#live(network, { guests: true }))),
+    );
   }
 
   async attached({ guest, nic, network }: Attached): Promise<AttachResult> {
@@ -168,7 +172,7 @@ export class Presenter {
   }
 
   async forwards(filter: string | undefined): Promise<readonly ForwardView[]> {
-    const live = await this.#allLive(filter);
+    const live = await this.#allLive(filter, { forwards: true });
     return live.flatMap((one) =>
       this.#forwards
         .of(one.network)
@@ -178,11 +182,15 @@ export class Presenter {
 
   async forward(id: string): Promise<ForwardView> {
     const { network, ...entry } = this.#forwards.get(id);
-    return forwardView(entry, await this.#live(network), this.#networks.failedParts(network.name));
+    return forwardView(
+      entry,
+      await this.#live(network, { forwards: entry.forward.pairs.map((_pair, i) => partIdOf(entry, i)) }),
+      this.#networks.failedParts(network.name),
+    );
   }
 
   async records(filter: string | undefined): Promise<readonly RecordView[]> {
-    const live = await this.#allLive(filter);
+    const live = await this.#allLive(filter, { guests: true });
     return live.flatMap((one): readonly RecordView[] => [
       ...this.#records.configured(one.network).map((record): RecordView => ({ ...record, origin: 'config' })),
       ...this.#context.store.records

@@ -114,7 +114,7 @@ export class Shapes {
   async #anonymousEnd(guest: string, networkName: string | undefined): Promise<End> {
     const networks = networkName === undefined ? this.#networks.all : [this.#networks.get(networkName)];
     for (const network of networks.filter(({ name }) => this.#networks.shallRun(name))) {
-      const { guests } = await this.#context.driver.snapshot(network.name);
+      const { guests } = await this.#context.driver.snapshot(network.name, { guests: true });
       const found = guests.find((one) => one.guest === guest);
       if (found !== undefined) return { guest, nic: found.nic, network };
     }

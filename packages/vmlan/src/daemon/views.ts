@@ -104,7 +104,7 @@ export function registeredGuestView(guest: StoredGuest, live: readonly LiveNetwo
 
 function registeredNicView(key: string, nic: StoredNic, live: readonly LiveNetwork[]): NicView {
   const snapshot = live.find(({ network }) => network.name === nic.network)?.snapshot ?? null;
-  const seen = snapshot?.guests.find((one) => one.nic === key) ?? null;
+  const seen = snapshot === null ? null : (partsOf(snapshot).guests.get(key) ?? null);
   return {
     ...liveNic(key, nic.network, seen),
     mac: nic.mac,
@@ -124,6 +124,25 @@ export function anonymousGuestViews(live: LiveNetwork, registered: ReadonlySet<s
     names: guestNames(guest.guest, [live.network.dns.domain]),
     nics: [{ ...liveNic(guest.nic, live.network.name, guest), ip: null, connected: true, attachment: null }],
   }));
+}
+
+interface SnapshotParts {
+  readonly guests: ReadonlyMap<string, GuestSnapshot>;
+  readonly forwards: ReadonlyMap<string, EngineSnapshot['forwards'][number][]>;
+}
+
+const $parts = new WeakMap<EngineSnapshot, SnapshotParts>();
+
+/** Guests by NIC and parts of forwards by the forward, made once for each snapshot. */
+function partsOf(snapshot: EngineSnapshot): SnapshotParts {
+  const known = $parts.get(snapshot);
+  if (known !== undefined) return known;
+  const parts = {
+    guests: new Map(snapshot.guests.map((guest) => [guest.nic, guest])),
+    forwards: Map.groupBy(snapshot.forwards, (part) => forwardOfPart(part.id)),
+  };
+  $parts.set(snapshot, parts);
+  return parts;
 }
 
 function liveNic(
@@ -159,7 +178,7 @@ function liveNic(
 
 export function forwardView(entry: NamedForward, live: LiveNetwork, failed: readonly FailedStep[]): ForwardView {
   const { id, origin, forward } = entry;
-  const parts = live.snapshot?.forwards.filter((part) => forwardOfPart(part.id) === id) ?? [];
+  const parts = live.snapshot === null ? [] : (partsOf(live.snapshot).forwards.get(id) ?? []);
   const failure = failed.find(({ step }) => 'forward' in step && forwardOfPart(step.forward.id) === id);
   return {
     id,

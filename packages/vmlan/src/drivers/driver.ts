@@ -13,6 +13,7 @@ import type {
   EngineEvent,
   EngineSnapshot,
   FlowSnapshot,
+  SnapshotScope,
   ForwardSpec,
   LinkSpec,
   NicConfig,
@@ -191,7 +192,8 @@ export interface Driver {
   apply(plan: Plan, options?: ApplyOptions): Promise<readonly FailedStep[]>;
   /** The addresses of a NIC, leased for it if need be. */
   allocate(network: string, nicKey: string, mac: string): Promise<AllocatedAddress>;
-  snapshot(network: string): Promise<EngineSnapshot>;
+  /** With `only`, at least these lists are filled. */
+  snapshot(network: string, only?: SnapshotScope): Promise<EngineSnapshot>;
   /** Conversations of a running network, the first ones in the order that is asked for. */
   flows(network: string, request: FlowRequest): Promise<readonly FlowSnapshot[]>;
   /** Tries a port of a guest of a running network, by its name. */

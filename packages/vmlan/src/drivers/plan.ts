@@ -74,18 +74,42 @@ interface Changes<T> {
 }
 
 /** A changed item both goes and comes. */
-function changes<T>(wanted: readonly T[], applied: readonly T[], key: (item: T) => string): Changes<T> {
-  const wantedByKey = new Map(wanted.map((item) => [key(item), item]));
+function changes<T extends object>(wanted: readonly T[], applied: readonly T[], key: (item: T) => string): Changes<T> {
   const appliedByKey = new Map(applied.map((item) => [key(item), item]));
+  const kept = new Set<T>();
+  const come = wanted.filter((item) => {
+    const before = appliedByKey.get(key(item));
+    if (before === undefined || !isSameItem(before, item)) return true;
+    kept.add(before);
+    return false;
+  });
   return {
-    gone: applied.filter((item) => !isSame(wantedByKey.get(key(item)), item)),
-    come: wanted.filter((item) => !isSame(appliedByKey.get(key(item)), item)),
+    gone: applied.filter((item) => !kept.has(item)),
+    come,
     before: (item) => appliedByKey.get(key(item)) ?? null,
   };
 }
 
-/** Deep equality of plain data, whatever the order of keys. */
-export const isSame = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+/** What was found to be the same as an applied item: of thousands, those that were looked at before are not again. */
+const $same = new WeakMap<object, object>();
+
+function isSameItem(applied: object, wanted: object): boolean {
+  if (applied === wanted || $same.get(applied) === wanted) return true;
+  const result = isSame(applied, wanted);
+  if (result) $same.set(applied, wanted);
+  return result;
+}
+
+/** Deep equality of plain data, whatever the order of keys; what is undefined is not there. */
+export function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>];
+  for (const key of Object.keys(left)) if (!isSame(left[key], right[key])) return false;
+  for (const key of Object.keys(right)) if (left[key] === undefined && right[key] !== undefined) return false;
+  return true;
+}
 
 function canonical(value: unknown): string {
   return (

@@ -252,7 +252,7 @@ export type ToEngine =
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }
   /** Result: EngineSnapshot. */
-  | { readonly type: 'snapshot'; readonly id: number }
+  | { readonly type: 'snapshot'; readonly id: number; readonly only?: SnapshotScope }
   | { readonly type: 'leases-durable'; readonly generation: number }
   | { readonly type: 'dns-reply'; readonly queryId: number; readonly reply: Uint8Array | null }
   /** The host's resolver has changed: what upstream said before is forgotten. */
@@ -322,6 +322,14 @@ export interface GuestSnapshot {
 export interface ForwardSnapshot extends ForwardSpec {
   readonly state: 'listening' | 'waiting-for-guest';
   readonly connections: number;
+}
+
+/** What a snapshot is to list; the other lists are empty. */
+export interface SnapshotScope {
+  readonly guests?: boolean;
+  readonly leases?: boolean;
+  /** All, or those with these ids. */
+  readonly forwards?: boolean | readonly string[];
 }
 
 export interface EngineSnapshot {

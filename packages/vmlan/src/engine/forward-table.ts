@@ -79,8 +79,11 @@ export class ForwardTable {
     for (const id of [...this.#entries.keys()]) this.remove(id);
   }
 
-  snapshot(): ForwardSnapshot[] {
-    return [...this.#entries.values()].map(({ spec, forward }) => ({
+  /** All, none, or those with these ids. */
+  snapshot(which: boolean | readonly string[] = true): ForwardSnapshot[] {
+    if (which === false) return [];
+    const entries = which === true ? [...this.#entries.values()] : which.flatMap((id) => this.#entries.get(id) ?? []);
+    return entries.map(({ spec, forward }) => ({
       ...spec,
       state: forward !== null && forward.muted ? 'waiting-for-guest' : 'listening',
       connections: forward?.connections ?? 0,

@@ -39,6 +39,7 @@ import type {
   Reservation,
   ProbeOutcome,
   ToEngine,
+  SnapshotScope,
 } from './control-messages.ts';
 import { dhcp4Config, dhcp6Config, hostNumber, reservations4, reservations6 } from './dhcp-config.ts';
 import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
@@ -65,6 +66,8 @@ const DNS_SCRATCH = 64 * 1024 + 64;
 type NotCommands = 'leases-durable' | 'dns-reply' | 'dns-changed';
 /** In place of a result: the answer comes by itself. */
 const LATER = Symbol('later');
+
+const EVERYTHING: SnapshotScope = { guests: true, leases: true, forwards: true };
 
 /** Random numbers of 32 bits; the worker gives cryptographic ones, tests seeded ones. */
 export type Random = () => number;
@@ -377,7 +380,7 @@ export class NetworkEngine {
       case 'stop-capture':
         return this.#captures.stop(message.captureId);
       case 'snapshot':
-        return this.snapshot();
+        return this.snapshot(message.only);
       case 'stop':
         this.#stop();
         break;
@@ -444,12 +447,12 @@ export class NetworkEngine {
     });
   }
 
-  snapshot(): EngineSnapshot {
-    const guests = [...this.guests.nics()].map((nic) => this.guests.snapshotOf(nic));
+  snapshot(only: SnapshotScope = EVERYTHING): EngineSnapshot {
+    const { guests = false, forwards = false, leases = false } = only;
     return {
-      guests,
-      forwards: this.#forwards.snapshot(),
-      leases: this.store.list(this.#sys.epochMs()),
+      guests: guests ? Array.from(this.guests.nics(), (nic) => this.guests.snapshotOf(nic)) : [],
+      forwards: this.#forwards.snapshot(forwards),
+      leases: leases ? this.store.list(this.#sys.epochMs()) : [],
       counters: this.counters.snapshot(),
       flows: { tcp: this.tcp.size, udp: this.udp.size, icmp: this.echo.size },
       memory: this.#memory(),

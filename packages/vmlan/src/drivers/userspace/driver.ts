@@ -15,10 +15,13 @@ import type {
   EngineSnapshot,
   FlowSnapshot,
   ProbeOutcome,
+  SnapshotScope,
 } from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
+import { afterStep } from '../applied-state.ts';
 import { applySteps } from '../apply.ts';
 import type {
+  AppliedState,
   ApplyOptions,
   Capabilities,
   CaptureRequest,
@@ -50,7 +53,7 @@ import { NetworkClient } from './network-client.ts';
 import { sharePeerSockets } from './peer-sockets.ts';
 import { runningProcess } from './process-file.ts';
 import { PROTOCOL_VERSION, EVENT, WARNINGS } from './protocol.ts';
-import type { LiveStep } from './protocol.ts';
+import type { LiveStep, StepResult } from './protocol.ts';
 
 const TAP_TIMEOUT_MS = 30_000;
 const PEER_SOCKETS = 'peer sockets';
@@ -68,6 +71,8 @@ export interface UserspaceOptions {
 
 interface RunningNetwork {
   readonly client: NetworkClient;
+  /** What it holds, as of a revision: asked for again only when somebody else has changed it. */
+  known: { readonly revision: number; readonly applied: AppliedState } | null;
   /** What is watched for the network: ends of namespaces, by link, and sockets that VMMs bind. */
   readonly watches: Map<string, Disposable>;
 }
@@ -108,9 +113,8 @@ export class UserspaceDriver implements Driver {
     try {
       const running = await this.#connected(network);
       if (running === null) return nothing;
-      const { applied, startedMs, warnings } = await running.client.call('observe', {});
-      // A process of an older minor version has fewer lists.
-      return { ...nothing, pid: running.client.pid, startedMs, applied: { ...NOTHING, ...applied }, warnings };
+      const { applied, startedMs, warnings } = await observed(running);
+      return { ...nothing, pid: running.client.pid, startedMs, applied, warnings };
     } catch (error) {
       if (!(error instanceof VmlanError) || !TROUBLES.includes(error.code)) throw error;
       const pid = runningProcess(this.#paths(network).process)?.pid ?? null;
@@ -142,7 +146,7 @@ export class UserspaceDriver implements Driver {
     const isTap = 'link' in step && ['netns', 'host-side'].includes(step.link.link.kind);
     if (isTap && step.action === 'add-link') return this.#addTap(network, running, step.link);
     if (isTap && step.action === 'remove-link') this.#forgetNamespace(running, step.link);
-    await running.client.call('step', { step });
+    onStepped(running, step, await running.client.call('step', { step }));
     return undefined;
   }
 
@@ -169,7 +173,7 @@ export class UserspaceDriver implements Driver {
 
   #keep(network: string, client: NetworkClient): RunningNetwork {
     const { user } = this.#options;
-    const running = { client, watches: new Map<string, Disposable>() };
+    const running: RunningNetwork = { client, known: null, watches: new Map<string, Disposable>() };
     if (user !== null) running.watches.set(PEER_SOCKETS, sharePeerSockets(this.#paths(network).guests, user));
     this.#running.set(network, running);
     return running;
@@ -194,7 +198,7 @@ export class UserspaceDriver implements Driver {
 
   /** Those of a silent process are watched when it answers. */
   async #watchNamespaces(network: string, running: RunningNetwork): Promise<void> {
-    const state = await running.client.call('observe', {}).catch((error: unknown) => {
+    const state = await observed(running).catch((error: unknown) => {
       if (error instanceof VmlanError && error.code === 'timeout') return null;
       throw error;
     });
@@ -292,8 +296,8 @@ export class UserspaceDriver implements Driver {
     return (await this.#mustRun(network)).client.call('allocate', { nic: nicKey, mac });
   }
 
-  async snapshot(network: string): Promise<EngineSnapshot> {
-    return (await this.#mustRun(network)).client.call('snapshot', {});
+  async snapshot(network: string, only?: SnapshotScope): Promise<EngineSnapshot> {
+    return (await this.#mustRun(network)).client.call('snapshot', only === undefined ? {} : { only });
   }
 
   async flows(network: string, request: FlowRequest): Promise<readonly FlowSnapshot[]> {
@@ -311,7 +315,7 @@ export class UserspaceDriver implements Driver {
 
   async leases(network: string): Promise<readonly unknown[]> {
     const running = await this.#connected(network);
-    if (running !== null) return (await running.client.call('snapshot', {})).leases;
+    if (running !== null) return (await running.client.call('snapshot', { only: { leases: true } })).leases;
     try {
       const path = this.#paths(network).leases;
       return parseLeases(path, await readFile(path, 'utf8'));
@@ -341,6 +345,27 @@ export class UserspaceDriver implements Driver {
   #emit(network: string, event: DriverEvent): void {
     for (const listener of this.#listeners) listener(network, event);
   }
+}
+
+interface Known {
+  readonly applied: AppliedState;
+  readonly startedMs: number;
+  readonly warnings: readonly string[];
+}
+
+async function observed(running: RunningNetwork): Promise<Known> {
+  const { known } = running;
+  const answer = await running.client.call('observe', known === null ? {} : { known: known.revision });
+  // A process of an older minor version has fewer lists.
+  const applied = answer.applied === undefined ? known!.applied : { ...NOTHING, ...answer.applied };
+  running.known = answer.revision === undefined ? null : { revision: answer.revision, applied };
+  return { applied, startedMs: answer.startedMs, warnings: answer.warnings };
+}
+
+function onStepped(running: RunningNetwork, step: LiveStep, result: StepResult): void {
+  const { known } = running;
+  const isNext = known !== null && result?.revision === known.revision + 1;
+  running.known = isNext ? { revision: result.revision, applied: afterStep(known.applied, step) } : null;
 }
 
 interface WantedTap {

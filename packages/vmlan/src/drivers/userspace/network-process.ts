@@ -144,7 +144,7 @@ function hello(service: NetworkService, network: string, { protocol }: Methods['
 function dispatch(service: NetworkService, method: string, params: unknown): Promise<unknown> {
   switch (method) {
     case 'observe':
-      return Promise.resolve(service.observe());
+      return Promise.resolve(service.observe(params as Methods['observe']['params']));
     case 'step':
       return service.step(params as Methods['step']['params']);
     case 'receive-tap':
@@ -158,7 +158,7 @@ function dispatch(service: NetworkService, method: string, params: unknown): Pro
     case 'probe':
       return service.probe(params as Methods['probe']['params']);
     case 'snapshot':
-      return service.snapshot();
+      return service.snapshot(params as Methods['snapshot']['params']);
     default:
       throw new VmlanError('unsupported', `no method "${method}"`);
   }

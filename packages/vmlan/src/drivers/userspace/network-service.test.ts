@@ -102,7 +102,7 @@ test('steps reach the engine and are remembered', async (t) => {
   await service.step({ step: { action: 'set-reservations', reservations, before: [] } });
   await service.step({ step: { action: 'set-closed', closed: ['10.8.0.0/16'], before: [] } });
   assert.ok((await answers(join(directory, 'q'))) && (await answers(listen.unix)));
-  const { applied } = service.observe();
+  const applied = service.observe().applied!;
   assert.deepEqual(
     [applied.nics, applied.links, applied.forwards, applied.records.length, applied.reservations, applied.closed],
     [[nic], [link], [forward], 1, reservations, ['10.8.0.0/16']],
@@ -111,7 +111,7 @@ test('steps reach the engine and are remembered', async (t) => {
   await service.step({ step: { action: 'remove-link', link } });
   await service.step({ step: { action: 'remove-nic', nic } });
   assert.deepEqual([existsSync(join(directory, 'q')), existsSync(listen.unix)], [false, false]);
-  assert.deepEqual([service.observe().applied.nics, service.observe().applied.links], [[], []]);
+  assert.deepEqual([service.observe().applied!.nics, service.observe().applied!.links], [[], []]);
   await service.close();
 });
 
@@ -126,7 +126,7 @@ test('a step that fails is not remembered, and the next one goes on', async (t) 
   await assert.rejects(service.step({ step: { action: 'add-link', link: tap } }), /comes by its descriptor/);
   await assert.rejects(service.receiveTap({ link, socket: join(directory, 'tap') }), /is no TAP/);
   await service.step({ step: { action: 'set-nic', nic, before: null } });
-  assert.deepEqual(service.observe().applied.links, []);
+  assert.deepEqual(service.observe().applied!.links, []);
   await service.close();
 });
 
@@ -140,7 +140,7 @@ test('a TAP comes by its descriptor, or does not come', async (t) => {
   await sendFd(sys, socket, fd);
   sys.close(fd);
   await received;
-  assert.deepEqual(service.observe().applied.links, [link]);
+  assert.deepEqual(service.observe().applied!.links, [link]);
   const waiting = service.receiveTap({ link: { ...link, id: 'u' }, socket });
   await service.cancelTap({ socket });
   await assert.rejects(waiting, { code: 'unavailable' });

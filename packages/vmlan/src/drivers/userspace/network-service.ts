@@ -68,6 +68,7 @@ export class NetworkService {
   readonly #captures = new Map<number, CaptureSession>();
   #lastCapture = 0;
   #applied: AppliedState;
+  #revision = 1;
   #diskTrouble: string | null = null;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -93,16 +94,23 @@ export class NetworkService {
     return [...this.#options.warnings, ...(this.#diskTrouble === null ? [] : [this.#diskTrouble])];
   }
 
-  observe(): ObserveResult {
-    return { startedMs: this.startedMs, applied: this.#applied, warnings: this.warnings };
+  observe({ known }: Methods['observe']['params'] = {}): ObserveResult {
+    const { startedMs, warnings } = this;
+    const revision = this.#revision;
+    return { startedMs, revision, ...(known === revision ? {} : { applied: this.#applied }), warnings };
   }
 
   step({ step }: Methods['step']['params']): Result<'step'> {
     return this.#inTurn(async () => {
       await this.#run(step);
-      this.#applied = afterStep(this.#applied, step);
-      return null;
+      this.#onApplied(step);
+      return { revision: this.#revision };
     });
+  }
+
+  #onApplied(step: LiveStep): void {
+    this.#applied = afterStep(this.#applied, step);
+    this.#revision++;
   }
 
   /** Not in turn with the steps: it waits for another process. */
@@ -126,7 +134,7 @@ export class NetworkService {
         sys.close(fd);
         throw error;
       }
-      this.#applied = afterStep(this.#applied, { action: 'add-link', link });
+      this.#onApplied({ action: 'add-link', link });
       return null;
     });
   }
@@ -140,8 +148,11 @@ export class NetworkService {
     return (await this.#engine.request({ type: 'allocate', nic, mac })) as Methods['allocate']['result'];
   }
 
-  async snapshot(): Result<'snapshot'> {
-    return (await this.#engine.request({ type: 'snapshot' })) as Methods['snapshot']['result'];
+  async snapshot({ only }: Methods['snapshot']['params'] = {}): Result<'snapshot'> {
+    return (await this.#engine.request({
+      type: 'snapshot',
+      ...(only === undefined ? {} : { only }),
+    })) as Methods['snapshot']['result'];
   }
 
   /** Page by page, so that the datapath has its turn in between. */

@@ -11,6 +11,7 @@ import type {
   EngineSnapshot,
   FlowSnapshot,
   ProbeOutcome,
+  SnapshotScope,
 } from '../../engine/control-messages.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import type { AppliedState, CaptureRequest, FlowRequest, Step, WantedLink } from '../driver.ts';
@@ -19,7 +20,7 @@ import type { NetworkPaths } from '../network-paths.ts';
 /** Changes with anything that a peer of another number would misread. */
 export const PROTOCOL_VERSION = 2;
 /** Counts methods, steps and fields that came since: who does not know them says so, or leaves them out. */
-export const PROTOCOL_MINOR = 0;
+export const PROTOCOL_MINOR = 1;
 
 /** Given to a new network process on its standard input. */
 export interface StartRequest {
@@ -44,9 +45,15 @@ export interface HelloResult {
 
 export interface ObserveResult {
   readonly startedMs: number;
-  readonly applied: AppliedState;
+  /** Counts the changes of `applied`; a process of minor version 0 has none. */
+  readonly revision?: number;
+  /** Left out when the asker knows it: it has not changed since the revision that he named. */
+  readonly applied?: AppliedState;
   readonly warnings: readonly string[];
 }
+
+/** The revision after the step; a process of minor version 0 answers null. */
+export type StepResult = { readonly revision: number } | null;
 
 /** Changes of a running network; starting and stopping it are no steps of the process. */
 export type LiveStep = Exclude<Step, { readonly action: 'start' | 'stop' }>;
@@ -56,8 +63,8 @@ export interface Methods {
     readonly params: { readonly protocol: number; readonly minor: number };
     readonly result: HelloResult;
   };
-  readonly observe: { readonly params: object; readonly result: ObserveResult };
-  readonly step: { readonly params: { readonly step: LiveStep }; readonly result: null };
+  readonly observe: { readonly params: { readonly known?: number }; readonly result: ObserveResult };
+  readonly step: { readonly params: { readonly step: LiveStep }; readonly result: StepResult };
   /** Waits for a descriptor at `socket` and makes it the link. */
   readonly 'receive-tap': {
     readonly params: { readonly link: WantedLink; readonly socket: string };
@@ -68,7 +75,7 @@ export interface Methods {
     readonly params: { readonly nic: string; readonly mac: string };
     readonly result: AllocatedAddress;
   };
-  readonly snapshot: { readonly params: object; readonly result: EngineSnapshot };
+  readonly snapshot: { readonly params: { readonly only?: SnapshotScope }; readonly result: EngineSnapshot };
   readonly flows: { readonly params: FlowRequest; readonly result: readonly FlowSnapshot[] };
   readonly probe: {
     readonly params: { readonly guest: string; readonly protocol: 'tcp' | 'udp'; readonly port: number };
