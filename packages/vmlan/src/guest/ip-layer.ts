@@ -201,7 +201,9 @@ export class IpLayer {
     const [w0, w1, w2, w3] = ip.words as unknown as [number, number, number, number];
     const payload = new Uint8Array(32);
     ndp.emitNeighborSolicit(new DataView(payload.buffer), 0, w0, w1, w2, w3, this.mac.hi, this.mac.lo);
-    this.#sendDiscovery(payload, solicitedNode(ip));
+    // RFC 4861 §7.2.2: from the address that is to be answered next.
+    const near = [...this.addresses6.values()].find((place) => isOnLink(place, ip));
+    this.#sendDiscovery(payload, solicitedNode(ip), near?.ip);
   }
 
   #sendArp(op: number, to: Mac, target: Mac, targetIp: Ip): void {
@@ -219,8 +221,8 @@ export class IpLayer {
     if (!arp.check(view, at, view.byteLength - at)) return;
     const sender = { hi: arp.senderHi(view, at), lo: arp.senderLo(view, at) };
     const senderIp = ip4(arp.senderIp(view, at));
-    this.#neighbors.learn(senderIp, sender);
     const isForUs = this.address4 !== null && arp.targetIp(view, at) === this.address4.ip.v4;
+    this.#neighbors.learn(senderIp, sender, isForUs && senderIp.v4 !== 0); // RFC 826: and RFC 5227 for address 0
     if (isForUs && arp.op(view, at) === arp.OP_REQUEST) this.#sendArp(arp.OP_REPLY, sender, sender, senderIp);
   }
 
@@ -246,7 +248,7 @@ export class IpLayer {
 
   #onSolicit({ view, offset, length, src }: Packet, target: Ip): void {
     const option = ndp.findLinkLayer(view, offset, length, ndp.OPTION_SOURCE_LINK_LAYER);
-    if (option >= 0) this.#learn6(view, option, src);
+    if (option >= 0) this.#learn6(view, option, src, this.isOwn6(target));
     if (!this.isOwn6(target)) return;
     // RFC 4861 §7.2.4: whoever has no address yet is answered to all.
     const isDetection = src.text === ANY6.text;
@@ -260,8 +262,8 @@ export class IpLayer {
     this.#sendDiscovery(payload, dst, own);
   }
 
-  #learn6(view: DataView, option: number, ip: Ip): void {
-    this.#neighbors.learn(ip, { hi: ndp.linkLayerHi(view, option), lo: ndp.linkLayerLo(view, option) });
+  #learn6(view: DataView, option: number, ip: Ip, asksForUs = false): void {
+    this.#neighbors.learn(ip, { hi: ndp.linkLayerHi(view, option), lo: ndp.linkLayerLo(view, option) }, asksForUs);
   }
 
   #sendDiscovery(payload: Uint8Array, dst: Ip, src: Ip = this.linkLocal): void {

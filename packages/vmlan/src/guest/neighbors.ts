@@ -68,9 +68,9 @@ export class Neighbors {
     this.#ask(next, neighbor);
   }
 
-  /** Somebody says that the address is theirs. Only who was asked for is remembered. */
-  learn(ip: Ip, mac: Mac): void {
-    const neighbor = this.#known.get(ip.text);
+  /** Somebody says that the address is theirs. Who was not asked for is remembered if they ask for us: `asksForUs`. */
+  learn(ip: Ip, mac: Mac, asksForUs: boolean): void {
+    const neighbor = asksForUs ? this.#use(ip) : this.#known.get(ip.text);
     if (neighbor === undefined) return;
     neighbor.mac = mac;
     neighbor.knownMs = this.#clock.now();

@@ -92,8 +92,8 @@ export class Wire {
     this.random = seededRandom(seed);
   }
 
-  /** A guest at 10.0.0.N and fd00::N. */
-  add(name: string): Stack {
+  /** A guest at 10.0.0.N and fd00::N; with `bare` it has no address. */
+  add(name: string, { bare = false }: { readonly bare?: boolean } = {}): Stack {
     const number = this.stacks.length + 1;
     const stack = new Stack({
       hostname: name,
@@ -102,10 +102,17 @@ export class Wire {
       random: this.random,
       transmit: (frame) => this.#carry(stack, frame),
     });
-    stack.configure({ address: `10.0.0.${number}/24` });
-    stack.configure({ address: `fd00::${number}/64` });
+    if (!bare) {
+      stack.configure({ address: `10.0.0.${number}/24` });
+      stack.configure({ address: `fd00::${number}/64` });
+    }
     this.stacks.push(stack);
     return stack;
+  }
+
+  /** Lets so much time pass. */
+  async pass(ms: number): Promise<void> {
+    await this.clock.run(new Promise<void>((resolve) => void this.clock.after(ms, resolve)));
   }
 
   #chance(probability: number): boolean {
