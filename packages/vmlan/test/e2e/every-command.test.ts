@@ -51,6 +51,8 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['shape web --delay 1ms', 'done'],
   ['shape list', 'data'],
   ['capture lab --duration 1s -w FOLDER/lab.pcapng', 'done'],
+  ['flows', 'data'],
+  ['top --once --delay 1s', 'data'],
   ['events', 'data'],
   ['completion bash', 'text'],
   ['__complete -- network ""', 'text'],
