@@ -278,11 +278,13 @@ export class Captures {
 
   /** The end of a turn. */
   flush(): void {
+    if (this.#running.length === 0) return;
     for (const capture of this.#running) if (capture.publish()) this.#parts.onReady(capture.id);
   }
 
   /** Something waits for the next `flush`. */
   get isDue(): boolean {
+    if (this.#running.length === 0) return false;
     for (const capture of this.#running) if (capture.hasUnpublished) return true;
     return false;
   }

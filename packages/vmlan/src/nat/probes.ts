@@ -179,6 +179,7 @@ export class Probes {
   }
 
   pollAt(): number {
+    if (this.#running.length === 0) return Infinity;
     let at = Infinity;
     for (const probe of this.#running) at = Math.min(at, probe.dueMs);
     return at;
