@@ -484,6 +484,20 @@ describe('the file', () => {
     assert.equal((await daemon.client.call('getNetwork', LAB)).mtu, 1500);
   });
 
+  test('a network that is deleted while it is to start does not run', async () => {
+    await using daemon = await TestDaemon.start(FILE);
+    const { client } = daemon;
+    await client.call('startNetwork', LAB);
+    const results = await Promise.allSettled([
+      client.call('deleteNetwork', LAB),
+      client.call('attachGuest', { params: { name: 'web' }, body: { network: 'lab' } }),
+      client.call('createForward', { body: { host: '9000', guest: 'web:80', network: 'lab' } }),
+    ]);
+    assert.ok(results.some(({ status }) => status === 'fulfilled'));
+    const isThere = textOf(daemon).includes('lab:');
+    assert.deepEqual(await daemon.driver.list(), isThere ? ['lab'] : []);
+  });
+
   test('takes changes of many at once, one after the other', async () => {
     await using daemon = await TestDaemon.start(FILE);
     const bodies = Array.from({ length: 20 }, (_, i) => ({

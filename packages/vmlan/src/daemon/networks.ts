@@ -63,7 +63,9 @@ export class Networks implements Disposable {
   getOrDefault(name: string | undefined): Network {
     const chosen = name ?? this.#context.config.defaultNetwork;
     if (chosen === null)
-      throw new VmlanError('not-found', 'no network is configured', { hint: 'add one to networks.yaml' });
+      throw new VmlanError('not-found', 'no network is configured', {
+        hint: 'make one: vmlan network create NAME',
+      });
     return this.get(chosen);
   }
 
@@ -104,8 +106,9 @@ export class Networks implements Disposable {
   }
 
   start(name: string): Promise<void> {
-    const network = this.get(name);
-    return this.#serial.run(name, () => this.#start(network));
+    this.get(name);
+    // As it is configured when its turn comes: it may have been changed or deleted meanwhile.
+    return this.#serial.run(name, async () => this.#start(this.get(name)));
   }
 
   async #start(network: Network): Promise<void> {
