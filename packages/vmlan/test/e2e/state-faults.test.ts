@@ -41,11 +41,10 @@ class Disk implements AsyncDisposable {
     const vmlan = stack.use(await Vmlan.create({ config: CONFIG }));
     stack.use(await smallDisk(join(vmlan.folder, 'state')));
     await vmlan.ok('up');
-    const disk = new Disk(vmlan, stack.move());
-    await disk.api.call('createGuest', { body: { name: 'web', network: 'lab' } });
+    await vmlan.ok('attach', 'web', '--network', 'lab');
     await vmlan.ok('forward', 'add', String(PORT), '10.89.1.9:80', '--network', 'lab');
     await vmlan.ok('dns', 'add', 'a.lab.internal', 'A', '10.89.1.9', '--network', 'lab');
-    return disk;
+    return new Disk(vmlan, stack.move());
   }
 
   async everything(): Promise<unknown> {
