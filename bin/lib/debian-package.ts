@@ -9,7 +9,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -85,11 +85,10 @@ function packagesOf(inputs: readonly string[]): string[] {
 }
 
 async function stageManual(root: string, put: Put): Promise<void> {
-  const folder = 'usr/share/man/man1';
-  for (const name of await writeManual(join(root, folder))) {
-    put(`${folder}/${name}.gz`, gzipSync(readFileSync(join(root, folder, name)), { level: 9 }));
-    rmSync(join(root, folder, name));
-  }
+  const drafts = join(root, 'manual');
+  for (const name of await writeManual(drafts))
+    put(`usr/share/man/man${name.at(-1)}/${name}.gz`, gzipSync(readFileSync(join(drafts, name)), { level: 9 }));
+  rmSync(drafts, { recursive: true });
 }
 
 function stageCompletion(put: Put): void {
@@ -103,8 +102,7 @@ function stageUnits(put: Put): void {
     ['system', 'vmlan.service'],
     ['user', 'user/vmlan.service'],
   ] as const) {
-    const path = join(UNITS, file);
-    if (existsSync(path)) put(`lib/systemd/${place}/vmlan.service`, readFileSync(path));
+    put(`lib/systemd/${place}/vmlan.service`, readFileSync(join(UNITS, file)));
   }
 }
 

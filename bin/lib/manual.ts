@@ -1,19 +1,22 @@
 /**
  * The manual pages as files.
  *
- *   node manual.ts FOLDER      writes vmlan.1, vmlan-run.1 …; prints their names
+ *   node manual.ts FOLDER      writes vmlan.1, vmlan-run.1 … and networks.yaml.5; prints their names
  *
  * Zone: control.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { renderConfigManual } from './config-manual.ts';
 import { renderManual } from '../../packages/vmlan/src/cli/manual.ts';
 
+const CONFIG = join(import.meta.dirname, '../../docs/config.md');
 const MANIFEST = join(import.meta.dirname, '../../packages/vmlan/package.json');
 
 export async function writeManual(folder: string): Promise<string[]> {
   const { version } = JSON.parse(readFileSync(MANIFEST, 'utf8')) as { version: string };
-  const pages = await renderManual(version);
+  const config = renderConfigManual(readFileSync(CONFIG, 'utf8'), version);
+  const pages = [...(await renderManual(version)), { file: 'networks.yaml.5', text: config }];
   mkdirSync(folder, { recursive: true });
   for (const { file, text } of pages) writeFileSync(join(folder, file), text);
   return pages.map(({ file }) => file);

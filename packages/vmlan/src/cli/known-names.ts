@@ -15,6 +15,9 @@ import { networkDetails } from './views/networks.ts';
 /** Who presses a key waits no longer. */
 const ANSWER = { timeoutMs: 1000 };
 
+/** What `vmlan wait --for` waits for; a port's number is to follow. */
+const CONDITIONS = ['ip', 'ip6', 'dns', 'link', 'down', 'port:', 'running'];
+
 export async function knownNames(
   context: Context,
   placeholder: string,
@@ -23,7 +26,16 @@ export async function knownNames(
 ): Promise<Candidate[]> {
   switch (placeholder) {
     case 'guest':
+    case 'address|guest':
       return guests(context);
+    case 'guest-or-network':
+      return [...(await guests(context)), ...(await networks(context))];
+    case 'peer':
+      return [...(await guests(context)), { word: 'gateway', description: 'and all that lies beyond it' }];
+    case 'reserved':
+      return reservations(context, given);
+    case 'condition':
+      return CONDITIONS.map(plain);
     case 'target': // GUEST:PORT
       return (await guests(context)).map((each) => ({ ...each, word: `${each.word}:` }));
     case 'peer':
@@ -70,6 +82,12 @@ async function forwards({ client }: Context): Promise<Candidate[]> {
 async function records({ client }: Context): Promise<Candidate[]> {
   const found = await client.call('listRecords', {}, ANSWER);
   return found.map(({ id, name, type, value }) => ({ word: id, description: `${name} ${type} ${value}` }));
+}
+
+/** Of the network that is the first argument. */
+async function reservations({ client }: Context, [name = '']: readonly string[]): Promise<Candidate[]> {
+  const found = await client.call('listReservations', { params: { name } }, ANSWER);
+  return found.map(({ ip, guest, mac }) => ({ word: ip, description: guest ?? mac ?? '' }));
 }
 
 const namesOf = (fields: readonly Field[]): string[] => fields.map(([name]) => name);

@@ -8,12 +8,20 @@ import type { CommandPage } from './command-page.ts';
 import type { Example } from './examples.ts';
 import { ENVIRONMENT, EXIT_CODE_OF_PROGRAMS, EXIT_CODES, FILES, OUTPUT_FACTS } from './facts.ts';
 import type { Fact } from './facts.ts';
-import { bold, quoted, roffProse, roffTerm, roffText, section, subsection, tagged, verbatim } from './roff.ts';
+import {
+  bold,
+  PLAIN_LINES,
+  quoted,
+  roffProse,
+  roffTerm,
+  roffText,
+  section,
+  subsection,
+  tagged,
+  verbatim,
+} from './roff.ts';
 import { describeTerm, inBackticks } from './term.ts';
 import type { Term } from './term.ts';
-
-/** No hyphens within words, which may be names, and no stretched spaces. */
-const PLAIN_LINES = '.nh\n.ad l';
 
 export interface ManualPage {
   /** `vmlan-network.1`. */
@@ -42,7 +50,7 @@ function rootPage(root: CommandPage, version: string): ManualPage {
     section('Environment', ...factParagraphs(ENVIRONMENT)),
     section('Files', ...factParagraphs(FILES)),
     examplesSection(root.examples),
-    seeAlso(root.commands.map((each) => `${nameOf(each)}(1)`)),
+    seeAlso([...root.commands.map((each) => `${nameOf(each)}(1)`), 'networks.yaml(5)']),
   ]);
 }
 

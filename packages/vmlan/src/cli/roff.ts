@@ -6,6 +6,12 @@
  */
 const WIDTH = 78; // of a line of source; what is shown is filled by the reader's terminal
 
+/**
+ * After the title: no hyphens within words, which may be names, and no stretched spaces. groff's macros for paragraphs
+ * set hyphenation anew, from a register.
+ */
+export const PLAIN_LINES = '.nh\n.nr HY 0\n.ad l';
+
 /** A line of text as it is. */
 export const roffText = (text: string): string =>
   text
