@@ -34,6 +34,11 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['network reservation add lab web 192.168.77.10', 'done'],
   ['network reservation list lab', 'data'],
   ['network start lab dev', 'done'],
+  ['config show', 'data'],
+  ['config path', 'text'],
+  ['config check FOLDER/networks.yaml', 'text'],
+  ['config schema', 'text'],
+  ['config reload', 'done'],
   ['network list', 'data'],
   ['network show lab', 'data'],
   ['run web --network lab --netns NETNS --config-net', 'done'],
@@ -45,6 +50,8 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['forward add 127.0.0.1:0 web:80 --network lab', 'done'],
   ['forward add 127.0.0.1:28080 web:80 --network lab', 'done'],
   ['forward list', 'data'],
+  ['flows', 'data'],
+  ['rename db store', 'done'],
   ['dns add api.lab.internal A 192.168.77.10 --network lab', 'done'],
   ['dns list', 'data'],
   ['dns query web.lab.internal --network lab', 'data'],
@@ -67,7 +74,12 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
 ];
 
 /** Tried where they belong: the address needs a listener, service a systemd. */
-const ELSEWHERE: Readonly<Record<string, string>> = { token: 'api-tcp.test.ts' };
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  token: 'api-tcp.test.ts',
+  'service install': 'service.test.ts',
+  'service uninstall': 'service.test.ts',
+  'service status': 'service.test.ts',
+};
 
 interface Tree {
   readonly leaves: readonly string[];
