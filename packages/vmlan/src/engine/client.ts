@@ -5,7 +5,7 @@
  * The eventfd is closed here, when nobody can write to it any more.
  */
 import { closeSync, writeSync } from 'node:fs';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads';
 import { VmlanError, fromErrorData } from '../core/errors.ts';
 import type { EngineCapabilities, EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
 
@@ -57,6 +57,10 @@ export async function startEngine(config: EngineConfig): Promise<EngineHandle> {
     worker.on('exit', (code) => {
       const why = failure ?? (stopping ? null : new Error(`engine thread ended with code ${code}`));
       hasEnded = true;
+      // What it said last may still lie in the port.
+      for (let m = receiveMessageOnPort(port1); m !== undefined; m = receiveMessageOnPort(port1)) {
+        port1.emit('message', m.message);
+      }
       for (const { reject } of waiting.values()) reject(notRunning(why));
       waiting.clear();
       port1.close();
