@@ -34,6 +34,7 @@ test('a service manager hears that it serves, lives and ends', async (t) => {
   await manager.waitFor(/STATUS=starting[^]*READY=1\nSTATUS=serving at /);
   await manager.waitFor(/(?:WATCHDOG=1){3}/);
   const { networks } = await vmlan.status();
+  vmlan.adopt(networks[0]!.pid!); // it outlives its daemon, and so would it this test
   const inherited = await readFile(`/proc/${networks[0]!.pid}/environ`, 'utf8');
   assert.doesNotMatch(inherited, /NOTIFY_SOCKET|WATCHDOG_USEC/);
   process.kill(daemon.pid, 'SIGSTOP');
