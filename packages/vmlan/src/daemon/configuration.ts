@@ -64,11 +64,27 @@ export class Configuration {
     return parseConfig(text, await contextOf(this.#options, this.#current));
   }
 
-  /** Writes what was judged, unless the file says it already; then it holds. `text`: what the file is to say instead. */
-  async commit(config: Config, text: string | null = config.text): Promise<void> {
+  /**
+   * Puts what was judged in the place of `text`, which the file said when it was; then it holds.  Throws `conflict` when
+   * the file says something else by now: who edits it by hand comes first.
+   */
+  async commit(config: Config, text: string | null): Promise<void> {
     // Before the file: a subnet that is remembered in vain does no harm.
     await this.#options.store.putPicks(config.picked);
-    if (text !== this.read()) await this.#write(text);
+    if (config.text !== text) {
+      if (this.read() !== text) {
+        throw new VmlanError('conflict', `${this.file} was changed by hand at the same time`, {
+          hint: 'it stays as it is: try again',
+        });
+      }
+      await this.#write(config.text);
+    }
+    this.#current = config;
+  }
+
+  /** What was committed could not be had: `config` holds, and the file says `text`, unless somebody has edited it. */
+  async takeBack(config: Config, text: string | null): Promise<void> {
+    if (text !== this.#current.text && this.read() === this.#current.text) await this.#write(text);
     this.#current = config;
   }
 

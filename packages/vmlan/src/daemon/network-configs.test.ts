@@ -511,3 +511,55 @@ describe('the file', () => {
     assert.equal(textOf(daemon), FILE);
   });
 });
+
+describe('a file that is edited by hand at the same moment', () => {
+  const EDITED = `${FILE}  mine: { mode: isolated }\n`;
+
+  /** The next time that the daemon asks what runs, it has read the file already. */
+  function editInTheMiddle(daemon: TestDaemon, text: string): void {
+    const { driver } = daemon;
+    const list = driver.list.bind(driver);
+    driver.list = () => {
+      driver.list = list;
+      daemon.configure(text);
+      return list();
+    };
+  }
+
+  test('is not written over by a change', async () => {
+    await using daemon = await TestDaemon.start(FILE);
+    editInTheMiddle(daemon, EDITED);
+    const change = daemon.client.call('updateNetwork', { ...LAB, body: { mtu: 1400 } });
+    await assert.rejects(change, problem('conflict', /networks\.yaml was changed by hand/, /stays as it is/));
+    assert.equal(textOf(daemon), EDITED);
+    await daemon.client.call('updateNetwork', { ...LAB, body: { mtu: 1400 } });
+    assert.match(textOf(daemon), /mtu: 1400[^]*mine:/);
+  });
+
+  test('nor by a reload, which may have read it half written', async () => {
+    await using daemon = await TestDaemon.start(FILE);
+    daemon.configure('');
+    editInTheMiddle(daemon, EDITED);
+    await daemon.client.call('reloadConfig');
+    assert.equal(textOf(daemon), EDITED);
+    await daemon.client.call('reloadConfig');
+    assert.ok((await names(daemon)).includes('mine'));
+  });
+
+  test('nor when what was changed is taken back', async () => {
+    await using daemon = await TestDaemon.start(FILE);
+    await daemon.client.call('startNetwork', LAB);
+    daemon.driver.refuse('add-forward', new VmlanError('address-in-use', 'port 9000 is in use'));
+    const { apply } = daemon.driver;
+    daemon.driver.apply = (...args) => {
+      daemon.configure(EDITED);
+      return apply.apply(daemon.driver, args);
+    };
+    const forwards = [{ host: '9000', guest: 'web:80' }];
+    await assert.rejects(
+      daemon.client.call('updateNetwork', { ...LAB, body: { forwards } }),
+      problem('address-in-use', /9000/),
+    );
+    assert.equal(textOf(daemon), EDITED);
+  });
+});

@@ -335,14 +335,14 @@ export class NetworkConfigs {
     const before = configuration.current;
     const { networks } = this.#parts;
     const touched: string[] = [];
-    await configuration.commit(after);
+    await configuration.commit(after, text);
     try {
       for (const name of changed) {
         touched.push(name);
         await networks.reconfigure(name, options.restart ?? false);
       }
     } catch (error) {
-      await configuration.commit(before, text);
+      await configuration.takeBack(before, text);
       for (const name of touched) await networks.recover(name).catch(() => undefined);
       throw error;
     }
