@@ -39,7 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   guest: ['wire', 'core'],
   library: [
     ...['guest', 'drivers', 'engine', 'model', 'sys', 'wire', 'core'],
-    ...['daemon/config-issues.ts', 'daemon/host-routes.ts'],
+    ...['daemon/config-issues.ts', 'daemon/guest-name.ts', 'daemon/host-routes.ts'],
   ],
   'index.ts': ['library', 'guest', 'model', 'core/errors.ts', 'engine/control-messages.ts'],
 };

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { canonicalJson } from '../core/canonical-json.ts';
 import { VmlanError } from '../core/errors.ts';
 
 /** 128 bits are enough to tell versions apart. */
@@ -15,17 +16,6 @@ const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
 export function etagOf(version: unknown): string {
   const digest = createHash('sha256').update(canonicalJson(version)).digest();
   return `"${digest.subarray(0, ETAG_BYTES).toString('base64url')}"`;
-}
-
-/** Equal things give equal texts, in whatever order their keys were set. */
-function canonicalJson(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, part: unknown) =>
-      typeof part === 'object' && part !== null && !Array.isArray(part)
-        ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-        : part,
-    ) ?? ''
-  );
 }
 
 export type ConditionalHeaders = Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match'>;

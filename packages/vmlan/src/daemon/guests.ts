@@ -7,9 +7,8 @@
 import { VmlanError } from '../core/errors.ts';
 import { checkSocketPath, networkPaths, nicSockets } from '../drivers/network-paths.ts';
 import type { AttachInput, AttachKind, GuestInput, GuestPatch, NetnsInput } from '../model/api.ts';
-import { MAX_NICS_PER_GUEST, RESERVED_GUEST_NAMES, deriveMac, freeGuestId, guestId, nicKey } from '../model/guest.ts';
+import { MAX_NICS_PER_GUEST, deriveMac, freeGuestId, guestId, nicKey } from '../model/guest.ts';
 import type { StoredAttachment, StoredGuest, StoredNetns, StoredNic } from '../model/guest.ts';
-import { guestNameSchema } from '../model/names.ts';
 import type { Network } from '../model/network.ts';
 import { reservedAddressProblem } from '../model/resolve-ipv4.ts';
 import type { Context } from './context.ts';
@@ -17,6 +16,7 @@ import { nicsOf } from './desired.ts';
 import { renamedForwards } from './forwards.ts';
 import { renamedShapes } from './shapes.ts';
 import { freePort } from '../sys/free-port.ts';
+import { checkGuestName } from './guest-name.ts';
 import { serverAddress } from './server-address.ts';
 import { namespaceInode } from './namespace.ts';
 import type { Networks } from './networks.ts';
@@ -277,20 +277,6 @@ export class Guests {
   /** Makes the networks that run be as the store says. */
   async #carry(networks: readonly string[]): Promise<void> {
     for (const network of networks) await this.#networks.update(network);
-  }
-}
-
-function checkGuestName(name: string): void {
-  const result = guestNameSchema.safeParse(name);
-  if (!result.success) {
-    throw new VmlanError('invalid', `guest ${JSON.stringify(name)}: ${result.error.issues[0]!.message}`, {
-      hint: 'e.g. web, or db-1',
-    });
-  }
-  if (RESERVED_GUEST_NAMES.includes(name)) {
-    throw new VmlanError('invalid', `guest "${name}": this name means the host or the gateway in DNS`, {
-      hint: 'choose another name',
-    });
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * Zone: control.  Things go before things come, so that a forward may move its port to another guest in one plan.
  */
+import { canonicalJson } from '../core/canonical-json.ts';
 import type { Network } from '../model/network.ts';
 import { formatSocketAddress } from '../model/forward.ts';
 import { describeShape } from '../model/shape-units.ts';
@@ -111,22 +112,12 @@ export function isSame(a: unknown, b: unknown): boolean {
   return true;
 }
 
-function canonical(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, entry: unknown) =>
-      typeof entry === 'object' && entry !== null && !Array.isArray(entry)
-        ? Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1)))
-        : entry,
-    ) ?? 'undefined'
-  );
-}
-
 /** What of a network its datapath is started with; the rest is changed while it runs. */
 export function settingsOf(wanted: WantedNetwork): string {
   const { forwards: _forwards, listen: _listen, autostart: _autostart, reservations: _kept, ...rest } = wanted.network;
   const { dns, ...fixed } = rest;
   const { records: _records, ...fixedDns } = dns;
-  return canonical({ ...fixed, dns: fixedDns } satisfies Fixed);
+  return canonicalJson({ ...fixed, dns: fixedDns } satisfies Fixed);
 }
 
 type Fixed = Omit<Network, 'forwards' | 'listen' | 'autostart' | 'reservations' | 'dns'> & {

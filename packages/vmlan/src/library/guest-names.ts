@@ -4,8 +4,9 @@
  * Zone: control.
  */
 import { VmlanError } from '../core/errors.ts';
-import { RESERVED_GUEST_NAMES, deriveMac, nicKey } from '../model/guest.ts';
-import { guestNameSchema, macSchema } from '../model/names.ts';
+import { checkGuestName } from '../daemon/guest-name.ts';
+import { deriveMac, nicKey } from '../model/guest.ts';
+import { macSchema } from '../model/names.ts';
 import type { Network as ResolvedNetwork } from '../model/network.ts';
 import { reservedAddressProblem } from '../model/resolve-ipv4.ts';
 import { parseIpv4 } from '../wire/address.ts';
@@ -33,7 +34,7 @@ export function newNic(
   name: string,
   { mac, ip }: NicOptions,
 ): GuestNic {
-  checkName(name);
+  checkGuestName(name);
   if (others.some((other) => other.guest === name)) {
     throw new VmlanError('conflict', `network "${network.name}" has a guest "${name}" already`, {
       hint: 'choose another name, or remove that one first',
@@ -46,20 +47,6 @@ export function newNic(
   if (own === null)
     throw new VmlanError('exhausted', `no MAC address is left for guest "${name}"`, { hint: 'give it one' });
   return { key, guest: name, mac: own, ip: ip ?? null };
-}
-
-function checkName(name: string): void {
-  const result = guestNameSchema.safeParse(name);
-  if (!result.success) {
-    throw new VmlanError('invalid', `guest ${JSON.stringify(name)}: ${result.error.issues[0]!.message}`, {
-      hint: 'e.g. web, or db-1',
-    });
-  }
-  if (RESERVED_GUEST_NAMES.includes(name)) {
-    throw new VmlanError('invalid', `guest "${name}": this name means the host or the gateway in DNS`, {
-      hint: 'choose another name',
-    });
-  }
 }
 
 function checkMac(name: string, mac: string): string {
