@@ -1,7 +1,7 @@
 /**
  * What happened, for everybody who listens, with a memory for those who come back.
  *
- * Zone: control.  Ids start at the daemon's start time in ms, so that an id of an earlier daemon is always older.
+ * Zone: control.  Ids start at the daemon's start time in ms, so that an id of an earlier daemon is older.
  */
 import type { EventSource } from '../api/handlers.ts';
 import { VmlanError } from '../core/errors.ts';
@@ -40,8 +40,9 @@ export class EventHub implements EventSource {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** An id that lies ahead is of an earlier daemon, before the clock was set back: to its reader all of these are new. */
   after(id: number): readonly EventView[] {
-    return this.#remembered.filter((event) => event.id > id);
+    return id > this.#lastId ? [...this.#remembered] : this.#remembered.filter((event) => event.id > id);
   }
 
   subscribe(listener: (event: EventView) => void): Disposable {
