@@ -550,10 +550,10 @@ describe('a file that is edited by hand at the same moment', () => {
     await using daemon = await TestDaemon.start(FILE);
     await daemon.client.call('startNetwork', LAB);
     daemon.driver.refuse('add-forward', new VmlanError('address-in-use', 'port 9000 is in use'));
-    const { apply } = daemon.driver;
+    const apply = daemon.driver.apply.bind(daemon.driver);
     daemon.driver.apply = (...args) => {
       daemon.configure(EDITED);
-      return apply.apply(daemon.driver, args);
+      return apply(...args);
     };
     const forwards = [{ host: '9000', guest: 'web:80' }];
     await assert.rejects(
