@@ -160,7 +160,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     },
   },
   ForwardInput: {
-    text: '`host` and `guest` are endpoints as people write them:\n- host side: `8080`, `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:8000-8010`, `*:8080`, `0` (a free one), `/run/app.sock`\n- guest side: `web:80`, `192.168.104.5:80`, `[fd00::5]:80`, `web:9000-9010`; for `reverse` a port of the gateway: `5000`',
+    text: '`host` and `guest` are endpoints as people write them:\n- host side: `8080`, `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:8000-8010`, `*:8080`, `auto` (a free one), `/run/app.sock`\n- guest side: `web:80`, `192.168.104.5:80`, `[fd00::5]:80`, `web:9000-9010`; for `reverse` a port of the gateway: `5000`',
     keys: {
       network: 'Omitted: the network of the guest, or the default one.',
       protocol: 'Default tcp.',

@@ -29,17 +29,17 @@ describe('forwards', () => {
     assert.equal((await driver.snapshot('lab')).forwards.length, 1);
   });
 
-  test('at port 0 get one that is free, and keep it', async () => {
+  test('at port `auto` get one that is free, and keep it', async () => {
     await using daemon = await TestDaemon.start(CONFIG);
     const { client } = daemon;
     const add = (host: string, protocol?: 'udp'): Promise<{ readonly host: string }> =>
       client.call('createForward', { body: { host, guest: 'db:1', network: 'lab', protocol } });
     const ports = new Set<string>();
     for (const [host, protocol, want] of [
-      ['0', undefined, /^127\.0\.0\.1:\d+$/],
-      ['127.0.0.1:0', undefined, /^127\.0\.0\.1:\d+$/],
-      ['*:0', 'udp', /^0\.0\.0\.0:\d+$/],
-      ['[::1]:0', undefined, /^\[::1\]:\d+$/],
+      ['auto', undefined, /^127\.0\.0\.1:\d+$/],
+      ['127.0.0.1:auto', undefined, /^127\.0\.0\.1:\d+$/],
+      ['*:auto', 'udp', /^0\.0\.0\.0:\d+$/],
+      ['[::1]:auto', undefined, /^\[::1\]:\d+$/],
     ] as const) {
       const added = await add(host, protocol);
       assert.match(added.host, want);
@@ -49,7 +49,7 @@ describe('forwards', () => {
     await daemon.restart();
     const list = await client.call('listForwards', { query: { network: 'lab' } });
     assert.deepEqual(new Set(list.flatMap(({ host, origin }) => (origin === 'api' ? [host] : []))), ports);
-    await assert.rejects(add('192.0.2.1:0'), problem('invalid', /host: 192\.0\.2\.1: .*EADDRNOTAVAIL/));
+    await assert.rejects(add('192.0.2.1:auto'), problem('invalid', /host: 192\.0\.2\.1: .*EADDRNOTAVAIL/));
   });
 
   test('that cannot be are refused', async () => {

@@ -61,7 +61,7 @@ export class Forwards {
     });
   }
 
-  /** Port 0 of the host is one that is free, and that no forward waits for. */
+  /** `auto` is a port of the host that is free, and that no forward waits for. */
   async #listener({ host, direction, protocol = 'tcp' }: ForwardInput): Promise<string> {
     const address = direction === 'reverse' ? null : anyPortAt(host);
     if (address === null) return host;

@@ -51,7 +51,7 @@ export class Forwards {
   }
 
   async add({ host, guest, protocol = 'tcp', direction = 'host' }: ForwardOptions): Promise<Forward> {
-    const address = direction === 'host' ? anyPortAt(String(host)) : null;
+    const address = direction === 'host' ? anyPortAt(String(host).replace(/(?<=^|:)0$/, 'auto')) : null;
     for (let tries = 1; ; tries++) {
       const listen =
         address === null

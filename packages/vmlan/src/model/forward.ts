@@ -79,9 +79,9 @@ export function parseForward(text: ForwardText): Forward | ForwardProblem {
   };
 }
 
-/** Of the host side `0` or `ADDRESS:0`, where any free port will do: the address; of every other null. */
+/** Of the host side `auto` or `ADDRESS:auto`, where any free port will do: the address; of every other null. */
 export function anyPortAt(text: string): string | null {
-  const match = /^(?:(?:\[([^\]]*)\]|([^:]*)):)?0$/.exec(text.trim());
+  const match = /^(?:(?:\[([^\]]*)\]|([^:]*)):)?auto$/.exec(text.trim());
   return match === null ? null : literalAddress((match[1] ?? match[2]) || DEFAULT_LISTEN);
 }
 

@@ -111,7 +111,7 @@ export const detachInputSchema: z.ZodType<DetachInput, DetachInput> = z.strictOb
 
 /**
  * `host` and `guest` are endpoints as people write them:
- * - host side: `8080`, `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:8000-8010`, `*:8080`, `0` (a free one), `/run/app.sock`
+ * - host side: `8080`, `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:8000-8010`, `*:8080`, `auto` (a free one), `/run/app.sock`
  * - guest side: `web:80`, `192.168.104.5:80`, `[fd00::5]:80`, `web:9000-9010`; for `reverse` a port of the gateway: `5000`
  */
 export interface ForwardInput {

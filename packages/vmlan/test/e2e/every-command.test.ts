@@ -47,7 +47,7 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['list', 'data'],
   ['show web', 'data'],
   ['network leases lab', 'data'],
-  ['forward add 127.0.0.1:0 web:80 --network lab', 'done'],
+  ['forward add auto web:80 --network lab', 'done'],
   ['forward add 127.0.0.1:28080 web:80 --network lab', 'done'],
   ['forward list', 'data'],
   ['flows', 'data'],

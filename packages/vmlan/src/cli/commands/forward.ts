@@ -49,7 +49,7 @@ const defineAdd: DefineCommand = (command, context) => {
   add
     .argument(
       '<host>',
-      'PORT (0: one that is free), ADDRESS:PORT, *:PORT, a range FIRST-LAST of ports, or the path of a unix socket',
+      'PORT or `auto` for a free one, ADDRESS:PORT, *:PORT, a range FIRST-LAST of ports, or the path of a unix socket',
     )
     .argument('<target>', "GUEST:PORT or ADDRESS:PORT; with --reverse the gateway's PORT that guests connect to")
     .option('--udp', 'UDP instead of TCP')
@@ -73,7 +73,7 @@ const defineAdd: DefineCommand = (command, context) => {
   addExamples(add, [
     ["the host's port 8080 leads to the guest's port 80", 'vmlan forward add 8080 web:80'],
     ['reachable from other machines too', 'vmlan forward add 0.0.0.0:8080 web:80'],
-    ['a port of the host that is free', 'vmlan forward add 0 web:22'],
+    ['a port of the host that is free', 'vmlan forward add auto web:22'],
     ['a range of UDP ports', 'vmlan forward add --udp 6000-6010 web:6000-6010'],
     [
       'guests reach a unix socket of the host at port 5000 of the gateway',
