@@ -61,6 +61,7 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['flows', 'data'],
   ['top --once --delay 1s', 'data'],
   ['events', 'data'],
+  ['logs --daemon --lines 1', 'text'],
   ['completion bash', 'text'],
   ['__complete -- network ""', 'text'],
   ['shape clear web', 'done'],
