@@ -10,6 +10,7 @@ let daemon: StubDaemon;
 before(async () => {
   daemon = await StubDaemon.start();
   daemon.guests = [guestView('web')];
+  daemon.reservations = [{ network: 'lab', guest: 'db', mac: null, ip: '192.168.105.9', origin: 'config' }];
 });
 after(async () => daemon[Symbol.asyncDispose]());
 
@@ -45,6 +46,8 @@ describe('completion', () => {
     assert.deepEqual(await words('network', 'stop', 'lab', ''), ['dev']);
     assert.deepEqual(await words('attach', '--kind', 'qemu-s'), ['qemu-stream', 'qemu-socket-tcp', 'qemu-server']);
     assert.deepEqual(await words('attach', '--kind', 'vfkit', 'w'), ['web']);
+    assert.deepEqual(await words('capture', ''), ['web', 'lab', 'dev']);
+    assert.deepEqual(await words('network', 'reservation', 'remove', 'lab', ''), ['192.168.105.9']);
     assert.deepEqual(await words('list', '--o'), ['--output']);
     assert.deepEqual(await words('-o', 'j'), ['json']);
     assert.deepEqual(await words('run', '--image', ''), ['@files']);

@@ -28,6 +28,10 @@ export async function knownNames(
     case 'guest':
     case 'address|guest':
       return guests(context);
+    case 'guest-or-network':
+      return [...(await guests(context)), ...(await networks(context))];
+    case 'reserved':
+      return reservations(context, given);
     case 'condition':
       return CONDITIONS.map(plain);
     case 'target': // GUEST:PORT
@@ -76,6 +80,12 @@ async function forwards({ client }: Context): Promise<Candidate[]> {
 async function records({ client }: Context): Promise<Candidate[]> {
   const found = await client.call('listRecords', {}, ANSWER);
   return found.map(({ id, name, type, value }) => ({ word: id, description: `${name} ${type} ${value}` }));
+}
+
+/** Of the network that is the first argument. */
+async function reservations({ client }: Context, [name = '']: readonly string[]): Promise<Candidate[]> {
+  const found = await client.call('listReservations', { params: { name } }, ANSWER);
+  return found.map(({ ip, guest, mac }) => ({ word: ip, description: guest ?? mac ?? '' }));
 }
 
 const namesOf = (fields: readonly Field[]): string[] => fields.map(([name]) => name);
