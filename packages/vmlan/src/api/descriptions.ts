@@ -6,6 +6,13 @@
 import type { Description } from './description-texts.ts';
 
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
+  Backup: {
+    text: 'All that a daemon remembers.',
+    keys: {
+      vmlan: 'Which vmlan took it.',
+      checksum: 'SHA-256 of all the rest, in hexadecimal digits.',
+    },
+  },
   CaptureQuery: {
     keys: {
       network: "All cards of this network; or which of the guest's networks is meant.",

@@ -63,6 +63,7 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'capture', query: { network: 'lab', format: 'lines', filter: 'tcp and port 80', durationMs: '100' } },
   { route: 'endCapture', params: { id: '1' } },
   { route: 'status' },
+  { route: 'takeBackup' },
   { route: 'getToken' },
   { route: 'rotateToken' },
   { route: 'detachGuest', params: WEB, body: {} },

@@ -72,6 +72,16 @@ const COMMANDS: readonly Entry[] = [
     summary: 'print the token for requests to the API over TCP',
     load: () => import('./commands/token.ts'),
   },
+  {
+    name: 'backup',
+    summary: 'write all that vmlan remembers to one file',
+    load: () => import('./commands/backup.ts'),
+  },
+  {
+    name: 'restore',
+    summary: 'put a backup in the place of what is there',
+    load: () => import('./commands/restore.ts'),
+  },
   { name: 'logs', summary: 'show what daemon and networks wrote', load: () => import('./commands/logs.ts') },
   {
     name: 'service',

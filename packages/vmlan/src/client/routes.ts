@@ -8,6 +8,7 @@ import type { RouteName } from '../model/api.ts';
 export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   health: 'GET /healthz',
   status: 'GET /v1/status',
+  takeBackup: 'GET /v1/backup',
   shutdown: 'POST /v1/shutdown',
   getToken: 'GET /v1/token',
   rotateToken: 'POST /v1/token/rotate',

@@ -44,7 +44,8 @@ export function checkConfig(
   }
 }
 
-function warningsOf({ networks, unusable }: Config): readonly string[] {
+/** What of a configuration cannot be started here. */
+export function warningsOf({ networks, unusable }: Config): readonly string[] {
   return [...networks.values()].flatMap((network) => {
     const problem = unusable.get(network.name);
     if (problem !== undefined) return [problem.message];

@@ -3,19 +3,13 @@
  *
  * Zone: control.  A text is judged as a whole before it is written; the file is written before it holds.
  */
-import { mkdir, realpath, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { VmlanError } from '../core/errors.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { HostRoute } from '../model/subnet.ts';
-import { removeDurable, writeDurable } from '../sys/durable-file.ts';
 import { loadConfig, parseConfig, readConfigText } from './config.ts';
 import type { Config, ConfigContext } from './config.ts';
+import { writeConfigText } from './config-text.ts';
 import type { Store } from './store.ts';
-
-const NEW_FILE_MODE = 0o644;
-const NEW_DIRECTORY_MODE = 0o755;
-const PERMISSION_BITS = 0o777;
 
 export interface ConfigurationOptions {
   readonly file: string;
@@ -77,35 +71,15 @@ export class Configuration {
           hint: 'it stays as it is: try again',
         });
       }
-      await this.#write(config.text);
+      await writeConfigText(this.file, config.text);
     }
     this.#current = config;
   }
 
   /** What was committed could not be had: `config` holds, and the file says `text`, unless somebody has edited it. */
   async takeBack(config: Config, text: string | null): Promise<void> {
-    if (text !== this.#current.text && this.read() === this.#current.text) await this.#write(text);
+    if (text !== this.#current.text && this.read() === this.#current.text) await writeConfigText(this.file, text);
     this.#current = config;
-  }
-
-  async #write(text: string | null): Promise<void> {
-    const { file } = this.#options;
-    if (text === null) return removeDurable(file);
-    try {
-      await mkdir(dirname(file), { recursive: true, mode: NEW_DIRECTORY_MODE });
-    } catch (cause) {
-      throw new VmlanError('not-permitted', `${dirname(file)} cannot be made: ${(cause as Error).message}`, {
-        hint: 'choose another place for the file with VMLAN_CONFIG',
-        cause,
-      });
-    }
-    // A link, as people who keep their settings elsewhere have it, stays one.
-    const target = await realpath(file).catch(() => file);
-    const mode = await stat(target).then(
-      (found) => found.mode & PERMISSION_BITS,
-      () => NEW_FILE_MODE,
-    );
-    return writeDurable(target, text, mode);
   }
 }
 

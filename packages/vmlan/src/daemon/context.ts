@@ -30,6 +30,8 @@ export interface Context {
   readonly logger: Logger;
   /** The daemon is root. */
   readonly privileged: boolean;
+  /** What `identify` is made from. */
+  readonly identity: string;
   readonly identify: (text: string) => Uint8Array;
   /** Where the API is served over TCP, once it is. */
   readonly listening: { address: string | null };

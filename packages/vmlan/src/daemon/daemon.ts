@@ -27,6 +27,7 @@ import { loadIdentity } from './identity.ts';
 import { removeLitter } from './litter.ts';
 import { DaemonLock, clearSocketPath } from './lock.ts';
 import { Networks } from './networks.ts';
+import { finishRestore } from './restore-steps.ts';
 import { groupId, openDirectoryTo } from './socket-group.ts';
 import { Store } from './store.ts';
 
@@ -78,6 +79,8 @@ export class Daemon {
     const lock = DaemonLock.acquire(paths.runtime);
     try {
       await clearSocketPath(paths.socket);
+      const { aside } = (await finishRestore(paths.state)) ?? {};
+      if (aside !== undefined) options.logger.warn(`a restore that was cut off is finished; what was: ${aside}`);
       await removeLitter(paths);
       return await Daemon.#serve(options, lock);
     } catch (error) {
@@ -165,7 +168,7 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
   const { paths, logger } = options;
   const hostRoutes = options.hostRoutes ?? ((): readonly HostRoute[] => readHostRoutes());
   const store = await Store.open(paths.state);
-  const { identify, warning } = await loadIdentity(paths.state);
+  const { identify, id: identity, warning } = await loadIdentity(paths.state);
   if (warning !== null) store.warnings.push(`${warning}; MAC addresses that are derived from it may change`);
   const driver = options.makeDriver(paths);
   const { config: file, configRequired: required } = paths;
@@ -190,6 +193,7 @@ async function makeContext(options: DaemonOptions): Promise<Context> {
     events,
     logger,
     privileged: options.uid === 0,
+    identity,
     identify,
     hostRoutes,
     listening: { address: null },

@@ -6,6 +6,7 @@
 import type { ApiHandlers, CaptureSource, VersionSource } from '../api/handlers.ts';
 import { Captures } from './captures.ts';
 import type { ReloadView, TokenView } from '../model/api.ts';
+import { backupOfDaemon } from './backup.ts';
 import { configView } from './config-view.ts';
 import type { Context } from './context.ts';
 import { listFlows } from './flows.ts';
@@ -70,6 +71,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
       return { status: problems.length === 0 ? 'ok' : 'broken', version: context.version, pid: process.pid, problems };
     },
     status: () => show.status(),
+    takeBackup: () => configs.exclusively(() => backupOfDaemon(context)),
     shutdown: ({ body }) => {
       shutdown(body.networks ?? true);
       return null;

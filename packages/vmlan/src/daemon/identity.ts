@@ -32,8 +32,13 @@ export async function loadIdentity(
   // Where version 1 kept an id of our own.
   const known = [...files, join(stateDirectory, 'machine-id')];
   const id = value ?? systemId(known) ?? (await newId(file));
-  return { identify: (text) => createHmac('sha256', `vmlan ${id}`).update(text).digest(), id, warning };
+  return { identify: identifyBy(id), id, warning };
 }
+
+export const identifyBy =
+  (id: string): Identify =>
+  (text) =>
+    createHmac('sha256', `vmlan ${id}`).update(text).digest();
 
 export const identityFile = (stateDirectory: string): StateFile<string> =>
   new StateFile(join(stateDirectory, 'identity.json'), {

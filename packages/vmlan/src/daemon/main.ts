@@ -22,6 +22,7 @@ import { daemonSettings } from './config-view.ts';
 import { Daemon } from './daemon.ts';
 import { makeLogger } from './log.ts';
 import { daemonLog, keepLogsBounded } from './log-bounds.ts';
+import { exitCodeOf, offlineBackup, offlineRestore } from './offline.ts';
 import { ServiceNotice } from './service-notice.ts';
 
 /** When what only the start needed is given back: not while `vmlan up` waits. */
@@ -33,19 +34,21 @@ const USAGE =
   'usage: main [--foreground] [--config FILE] [--listen HOST:PORT] [--socket-group GROUP] [--log-level debug|info|warn|error]';
 
 async function main(): Promise<number> {
+  const options = parseOptions();
   const {
     check: checked,
     config,
     listen,
     'socket-group': socketGroup,
     'log-level': level = process.env['VMLAN_LOG_LEVEL'] ?? 'info',
-  } = parseOptions();
+  } = options;
   if (process.getuid === undefined) throw new VmlanError('unsupported', 'vmlan needs a system with user ids');
   const uid = process.getuid();
   process.umask(UMASK); // what is private is made so; what others must pass through must not become it by chance
   const environment = config === undefined ? process.env : { ...process.env, VMLAN_CONFIG: config };
   const paths = resolvePaths(environment, { uid, home: homedir() });
   if (checked !== undefined) return check(checked, paths, uid);
+  if (options.backup === true || options.restore !== undefined) return offline(options, paths, uid);
   const hangups = new Hangups();
   const logger = makeLogger(level, daemonLog(paths.state));
   const notice = await ServiceNotice.open(process.env, logger);
@@ -111,6 +114,17 @@ async function check(file: string, paths: Paths, uid: number): Promise<number> {
   return verdict.error === null ? 0 : ERROR_CODES[verdict.error.code].exitCode;
 }
 
+/** `vmlan backup` without a daemon, and `vmlan restore`: the answer as JSON on stdout. */
+async function offline({ restore, ...flags }: Options, paths: Paths, uid: number): Promise<number> {
+  const options = { version: readVersion(), paths, uid, makeDriver: () => makeDriver(paths, uid) };
+  const answer =
+    restore === undefined
+      ? await offlineBackup(options)
+      : await offlineRestore(options, restore, { dryRun: flags['dry-run'] ?? false, force: flags.force ?? false });
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  return exitCodeOf(answer);
+}
+
 /** Resolves with the first SIGTERM or SIGINT, be it in the middle of the start; the second ends the process. */
 function onFirstSignal(): Promise<void> {
   return new Promise((resolve) => {
@@ -127,6 +141,10 @@ function onFirstSignal(): Promise<void> {
 
 interface Options {
   readonly check?: string;
+  readonly backup?: boolean;
+  readonly restore?: string;
+  readonly 'dry-run'?: boolean;
+  readonly force?: boolean;
   readonly config?: string;
   readonly listen?: string;
   readonly 'socket-group'?: string;
@@ -137,6 +155,10 @@ function parseOptions(): Options {
   try {
     const options = {
       check: { type: 'string' },
+      backup: { type: 'boolean' },
+      restore: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+      force: { type: 'boolean' },
       foreground: { type: 'boolean' },
       config: { type: 'string' },
       listen: { type: 'string' },

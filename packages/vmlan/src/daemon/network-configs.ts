@@ -246,6 +246,11 @@ export class NetworkConfigs {
     });
   }
 
+  /** While networks.yaml is changed by nobody else. */
+  exclusively<T>(task: () => Promise<T>): Promise<T> {
+    return this.#serial.run(QUEUE, task);
+  }
+
   #configured(base: Config, name: string): Configured {
     const input = base.inputs.get(name);
     if (input === undefined) this.#parts.networks.get(name); // not found, with a proposal

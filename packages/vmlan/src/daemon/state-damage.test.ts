@@ -22,7 +22,7 @@ import * as fc from 'fast-check';
 import { LeaseFile } from '../drivers/userspace/lease-file.ts';
 import { identityFile, loadIdentity } from './identity.ts';
 import { Store } from './store.ts';
-import type { StoredForward, StoredRecord } from './stored.ts';
+import type { StoredForward, StoredRecord } from '../model/stored.ts';
 
 const root = mkdtempSync('/tmp/vmlan-damage-');
 after(() => rmSync(root, { recursive: true }));

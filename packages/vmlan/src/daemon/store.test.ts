@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import type { StoredGuest } from '../model/guest.ts';
 import { seal } from '../sys/sealed-text.ts';
 import { MAX_GUESTS, MAX_LIVE_FORWARDS, MAX_LIVE_RECORDS, STATE_VERSION, Store } from './store.ts';
-import type { StoredForward, StoredRecord } from './stored.ts';
+import type { StoredForward, StoredRecord } from '../model/stored.ts';
 
 function folder(t: TestContext): string {
   const directory = mkdtempSync('/tmp/vmlan-store-');

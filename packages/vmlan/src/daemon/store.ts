@@ -8,8 +8,11 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
+import { VmlanError } from '../core/errors.ts';
 import type { StoredGuest } from '../model/guest.ts';
 import { guestId, storedGuestSchema } from '../model/guest.ts';
+import { storedForwardSchema, storedPicksSchema, storedRecordSchema } from '../model/stored.ts';
+import type { StoredForward, StoredRecord } from '../model/stored.ts';
 import { storedShapeSchema } from '../model/stored-shape.ts';
 import type { StoredShape } from '../model/stored-shape.ts';
 import { makeStateDirectory, removeTemporary } from '../sys/durable-file.ts';
@@ -17,10 +20,8 @@ import type { Migrations, StateFormat } from '../sys/sealed-text.ts';
 import { StateFile } from '../sys/state-file.ts';
 import { Shelf } from './shelf.ts';
 import type { Placed, PreparedChange, ShelfChange, ShelfKind } from './shelf.ts';
-import { storedForwardSchema, storedPicksSchema, storedRecordSchema } from './stored.ts';
-import type { StoredForward, StoredRecord } from './stored.ts';
 
-export type { StoredForward, StoredRecord } from './stored.ts';
+export type { StoredForward, StoredRecord } from '../model/stored.ts';
 
 export const MAX_GUESTS = 4096;
 export const MAX_LIVE_FORWARDS = 16_384;
@@ -49,6 +50,9 @@ interface Shelves {
   readonly shapes: Shelf<StoredShape>;
 }
 
+/** How long who wants to read all of it waits for changes that are under way. */
+const REST_TIMEOUT_MS = 10_000;
+
 const nothing = (): Promise<void> => Promise.resolve();
 
 export class Store {
@@ -57,6 +61,7 @@ export class Store {
   readonly #shelves: Shelves;
   readonly #picksFile: StateFile<Readonly<Record<string, string>>>;
   #picks: ReadonlyMap<string, string> = new Map();
+  readonly #underWay = new Set<Promise<unknown>>();
 
   private constructor(directory: string, shelves: Shelves) {
     this.#shelves = shelves;
@@ -141,6 +146,31 @@ export class Store {
    * as the store says; when something fails it is called once more, with the store as it was before.
    */
   async change(change: StateChange, carry: () => Promise<void> = nothing): Promise<void> {
+    const done = this.#change(change, carry);
+    const settled = done.catch(() => undefined);
+    this.#underWay.add(settled);
+    try {
+      await done;
+    } finally {
+      this.#underWay.delete(settled);
+    }
+  }
+
+  /** What `read` sees at a moment when no change is half made. */
+  async atRest<T>(read: () => T): Promise<T> {
+    const deadline = performance.now() + REST_TIMEOUT_MS;
+    while (this.#underWay.size > 0) {
+      if (performance.now() > deadline) {
+        throw new VmlanError('unavailable', `the state has been changing for ${REST_TIMEOUT_MS / 1000} s`, {
+          hint: 'try again',
+        });
+      }
+      await Promise.race(this.#underWay);
+    }
+    return read();
+  }
+
+  async #change(change: StateChange, carry: () => Promise<void>): Promise<void> {
     const prepared: PreparedChange[] = [];
     let isApplied = false;
     try {

@@ -6,6 +6,8 @@
  * pcapng or a `CapturedLine` a line.
  */
 import * as z from 'zod';
+import { backupSchema } from './backup.ts';
+import type { Backup } from './backup.ts';
 import { NETWORK_CONFIG_ROUTES } from './network-config-routes.ts';
 import type { NetworkConfigRoutes } from './network-config-routes.ts';
 import { flowViewSchema, flowsQuerySchema } from './flows.ts';
@@ -93,6 +95,7 @@ export interface Route<Params, Query, Body, Result> {
 export interface ApiRoutes extends NetworkConfigRoutes {
   readonly health: Route<Nothing, Nothing, Nothing, HealthView>;
   readonly status: Route<Nothing, Nothing, Nothing, StatusView>;
+  readonly takeBackup: Route<Nothing, Nothing, Nothing, Backup>;
   readonly shutdown: Route<Nothing, Nothing, ShutdownInput, null>;
   readonly getToken: Route<Nothing, Nothing, Nothing, TokenView>;
   readonly rotateToken: Route<Nothing, Nothing, Nothing, TokenView>;
@@ -155,6 +158,15 @@ export const API_ROUTES: ApiRoutes = {
     status: 200,
     ...none,
     result: statusViewSchema,
+  },
+  takeBackup: {
+    method: 'GET',
+    path: '/v1/backup',
+    summary: 'All that the daemon remembers, in one document; on the unix socket alone',
+    local: true,
+    status: 200,
+    ...none,
+    result: backupSchema,
   },
   shutdown: {
     method: 'POST',
@@ -438,6 +450,7 @@ export const API_ROUTES: ApiRoutes = {
   },
 };
 
+export * from './backup.ts';
 export * from './network-config.ts';
 export * from './captures.ts';
 export * from './flows.ts';

@@ -80,7 +80,7 @@ export async function removeDurable(path: string): Promise<void> {
   });
 }
 
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   try {
     const directory = await open(path, 'r');
     try {
@@ -120,7 +120,8 @@ export async function readDurable<T>(path: string, parse: (text: string) => T): 
   }
 }
 
-async function readText(path: string): Promise<string | null> {
+/** null: there is no file. A link is not followed. */
+export async function readText(path: string): Promise<string | null> {
   try {
     const file = await open(path, READ_FLAGS);
     try {

@@ -62,6 +62,8 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['top --once --delay 1s', 'data'],
   ['events', 'data'],
   ['logs --daemon --lines 1', 'text'],
+  ['backup FOLDER/backup.json', 'done'],
+  ['restore FOLDER/backup.json --dry-run', 'text'],
   ['completion bash', 'text'],
   ['__complete -- network ""', 'text'],
   ['shape clear web', 'done'],
@@ -72,6 +74,8 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['network stop dev', 'done'],
   ['network delete dev', 'done'],
   ['down', 'done'],
+  ['backup -', 'text'],
+  ['restore FOLDER/backup.json --force', 'done'],
 ];
 
 /** Tried where they belong: the address needs a listener, service a systemd. */

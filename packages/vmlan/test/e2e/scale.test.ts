@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { Client } from '../../src/client/client.ts';
 import { forwardId } from '../../src/daemon/desired.ts';
 import { Store } from '../../src/daemon/store.ts';
-import type { StoredForward } from '../../src/daemon/stored.ts';
+import type { StoredForward } from '../../src/model/stored.ts';
 import { isForwardProblem, parseForward } from '../../src/model/forward.ts';
 import type { StoredGuest } from '../../src/model/guest.ts';
 import { needsRoot } from '../support/needs.ts';

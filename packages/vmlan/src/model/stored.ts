@@ -4,8 +4,8 @@
  * Zone: control.
  */
 import * as z from 'zod';
-import { recordTypeSchema } from '../model/requests.ts';
-import type { RecordType } from '../model/requests.ts';
+import { recordTypeSchema } from './requests.ts';
+import type { RecordType } from './requests.ts';
 
 export interface StoredForward {
   readonly id: string;
