@@ -99,6 +99,8 @@ export class NatBench implements SegmentOutput, GatewayLookup, LocalServices {
   readonly port: GuestPort = newPort(1);
   /** TCP segments that came from the guest, without their frame. */
   onTcp: (packet: Packet) => void = () => {};
+  /** ICMP errors of the guest about what the gateway sent. */
+  onUnreachable: (packet: Packet) => void = () => {};
   /** Addresses of the host itself. */
   readonly hostAddresses: Set<string> = new Set(['192.0.2.10', '2001:db8::10']);
   /** Frames to guests with the ids of their ports. */
@@ -125,6 +127,7 @@ export class NatBench implements SegmentOutput, GatewayLookup, LocalServices {
     this.echo = new EchoNat(this.output, this.sockets, this, counters, onForbidden, 7, this.nowMs);
     const forwarding = {
       onTcp: (packet: Packet) => this.onTcp(packet),
+      onUnreachable: (packet: Packet) => this.onUnreachable(packet),
       onUdp: (packet: Packet, now: number) => this.udp.onUdp(packet, now),
       onEcho: (packet: Packet, now: number) => this.echo.onEcho(packet, now),
     };
