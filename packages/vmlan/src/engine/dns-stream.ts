@@ -9,7 +9,7 @@ import type { DnsService } from '../services/dns.ts';
 import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 
-export const MAX_DNS_STREAMS = 512; // of one network
+export const MAX_DNS_STREAMS = 512; // of one network; further ones are closed at once
 const MAX_PENDING = 64;
 const MAX_UNSENT = 256 * 1024; // bytes of answers that the guest does not read
 const IDLE_MS = 30_000;
@@ -31,7 +31,7 @@ export class DnsStream implements Source {
   #ended = false;
   #activeMs: number;
 
-  /** `scratch` is an arena offset with SCRATCH bytes, shared by all streams of the thread. */
+  /** `scratch` is an arena offset with SCRATCH_LEN bytes, shared by all streams of the thread. */
   constructor(
     parts: { sys: Sys; poller: Poller; dns: DnsService; scratch: number; onClosed: () => void },
     fd: number,
@@ -148,6 +148,35 @@ export class DnsStream implements Source {
     if (this.#fd < 0) return;
     const reading = this.#pending < MAX_PENDING && !this.#ended ? C.EPOLLIN : 0;
     this.#poller.modify(this.#token, reading | (this.#unsent.length > 0 ? C.EPOLLOUT : 0));
+  }
+}
+
+/** All such connections of a network. `dnsOf`: the service of a segment, null when it has none. */
+export class DnsStreams {
+  readonly #sys: Sys;
+  readonly #poller: Poller;
+  readonly #dnsOf: (segmentId: number) => DnsService | null;
+  readonly #scratch: number;
+  #open = 0;
+
+  constructor(sys: Sys, poller: Poller, dnsOf: (segmentId: number) => DnsService | null) {
+    this.#sys = sys;
+    this.#poller = poller;
+    this.#dnsOf = dnsOf;
+    this.#scratch = sys.arena.alloc(SCRATCH_LEN, 64);
+  }
+
+  /** Takes `fd` over; `client` is whose share of questions it has. */
+  serve(fd: number, segmentId: number, client: number, nowMs: number): void {
+    const dns = this.#dnsOf(segmentId);
+    if (dns === null || this.#open >= MAX_DNS_STREAMS) {
+      this.#sys.close(fd);
+      return;
+    }
+    this.#open++;
+    const onClosed = (): void => void this.#open--;
+    const parts = { sys: this.#sys, poller: this.#poller, dns, scratch: this.#scratch, onClosed };
+    void new DnsStream(parts, fd, client, nowMs);
   }
 }
 

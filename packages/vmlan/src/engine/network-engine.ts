@@ -6,17 +6,13 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { Counters } from '../core/counters.ts';
-import { VmlanError, toErrorData } from '../core/errors.ts';
+import { VmlanError } from '../core/errors.ts';
 import { MAX_FRAME_LEN } from '../links/link.ts';
 import { StreamBuffers } from '../links/stream-framing.ts';
 import { EchoNat } from '../nat/echo-nat.ts';
-import { MAX_PROBES, Probes } from '../nat/probes.ts';
 import { UdpNat } from '../nat/udp-nat.ts';
-import { Dhcp6Server } from '../services/dhcpv6.ts';
-import { DhcpServer } from '../services/dhcp.ts';
-import { type LeaseChanges, LeaseStore } from '../services/lease-store.ts';
+import { LeaseStore } from '../services/lease-store.ts';
 import { IpOutput } from '../stack/ip-output.ts';
-import { MAPPED } from '../stack/path.ts';
 import { Reassembler } from '../stack/reassembly.ts';
 import type { TcpFlow } from '../stack/tcp/flow.ts';
 import { MAX_FLOWS } from '../stack/tcp/limits.ts';
@@ -25,24 +21,20 @@ import { TcpSegments } from '../stack/tcp/segments.ts';
 import { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { LinkOutput, Port } from '../switching/port.ts';
 import { ipv6DefaultRoute, peekOffsetWorks, pingSocketWorks, udpGsoWorks } from '../sys/probe.ts';
-import * as C from '../sys/constants.ts';
 import type { Sys } from '../sys/sys.ts';
 import { Attachments } from './attachments.ts';
 import { Captures } from './captures.ts';
-import { cidr, formatWords, ipv4, mac, words } from './config.ts';
+import { Commands } from './commands.ts';
+import { mac, words } from './config.ts';
 import type {
-  AllocatedAddress,
   EngineCapabilities,
   EngineConfig,
   EngineSnapshot,
   FromEngine,
-  Reservation,
-  ProbeOutcome,
   ToEngine,
   SnapshotScope,
 } from './control-messages.ts';
-import { dhcp4Config, dhcp6Config, hostNumber, reservations4, reservations6 } from './dhcp-config.ts';
-import { DnsStream, MAX_DNS_STREAMS } from './dns-stream.ts';
+import { DnsStreams } from './dns-stream.ts';
 import { FlowList } from './flow-list.ts';
 import { ForwardTable } from './forward-table.ts';
 import { GuestTargets } from './guest-targets.ts';
@@ -50,8 +42,9 @@ import { GRACE_MS, Guests } from './guests.ts';
 import { HostDatagrams } from './host-datagrams.ts';
 import { HostForwards } from './host-forwards.ts';
 import { HostStreamIo } from './host-streams.ts';
-import { LeaseJournal } from './lease-journal.ts';
+import { Leasing } from './leasing.ts';
 import { EventLoop } from './loop.ts';
+import { PortProbes } from './probes.ts';
 import type { SegmentHost, SharedParts } from './segment-host.ts';
 import { Segments } from './segments.ts';
 import { Shapes } from './shapes.ts';
@@ -61,11 +54,6 @@ import { UpstreamQuestions } from './upstream-questions.ts';
 const ROUTE_CHECK_MS = 2_000;
 const LEASE_ADVANCE_MS = 15_000;
 const REASSEMBLY_CHECK_MS = 1_000;
-const DNS_SCRATCH = 64 * 1024 + 64;
-
-type NotCommands = 'leases-durable' | 'dns-reply' | 'dns-changed';
-/** In place of a result: the answer comes by itself. */
-const LATER = Symbol('later');
 
 const EVERYTHING: SnapshotScope = { guests: true, leases: true, forwards: true };
 
@@ -89,22 +77,18 @@ export class NetworkEngine {
   readonly #output: IpOutput;
   readonly #datagrams: HostDatagrams;
   readonly #queues: ReceiveQueues;
-  readonly #journal: LeaseJournal;
-  readonly #dhcp: DhcpServer | null;
-  readonly #dhcp6: Dhcp6Server | null;
+  readonly #leasing: Leasing;
   readonly #attachments: Attachments;
   readonly #forwards: ForwardTable;
   readonly #segments: Segments;
   readonly #questions: UpstreamQuestions;
   readonly #shapes: Shapes;
   readonly #captures: Captures;
-  readonly #targets: GuestTargets;
-  readonly #probes: Probes;
-  readonly #flows: FlowList;
+  readonly #probes: PortProbes;
+  readonly #commands: Commands;
   /** Ports whose flows end after their grace, in the order in which they went. */
   readonly #dying: { port: Port; host: SegmentHost; atMs: number }[] = [];
-  readonly #dnsScratch: number;
-  #dnsStreams = 0;
+  readonly #dnsStreams: DnsStreams;
   #reachable6 = false;
   #routeCheckMs = 0;
   #leaseAdvanceMs = 0;
@@ -125,7 +109,7 @@ export class NetworkEngine {
     this.#output = new IpOutput(sys.arena, { mtu: config.mtu, macHi: own.hi, macLo: own.lo }, this.counters);
     this.#reassembler = new Reassembler(sys.arena, this.counters);
     this.#datagrams = new HostDatagrams(sys, this.loop, udpGsoWorks(sys));
-    this.#dnsScratch = sys.arena.alloc(DNS_SCRATCH, 64);
+    this.#dnsStreams = new DnsStreams(sys, this.loop, (id) => this.#segments.get(id)?.dns ?? null);
     this.#queues = new ReceiveQueues(sys.arena);
     const streams = this.#newStreams();
     this.tcp = this.#newTcp(streams, now);
@@ -142,15 +126,14 @@ export class NetworkEngine {
     this.store = new LeaseStore((event, lease) => this.guests.onLease(event, lease));
     this.guests = this.#newGuests();
     this.#shapes = this.#newShapes();
-    this.#dhcp = config.ipv4 === null ? null : new DhcpServer(dhcp4Config(config), this.store, this.counters);
-    this.#dhcp6 =
-      config.ipv6 === null || config.mode === 'isolated'
-        ? null
-        : new Dhcp6Server(dhcp6Config(config), this.store, this.counters);
-    this.store.restore(config.leases, sys.epochMs());
-    const post = (generation: number, changes: LeaseChanges): void =>
-      this.#send({ type: 'leases', generation, ...changes });
-    this.#journal = new LeaseJournal(this.store, post, this.counters);
+    this.#leasing = new Leasing({
+      config,
+      store: this.store,
+      guests: this.guests,
+      counters: this.counters,
+      epochMs: () => sys.epochMs(),
+      send,
+    });
     this.#segments = new Segments(config, this.#sharedParts(), now, (host) => this.#onSegmentCreated(host));
     const buffers = new StreamBuffers(sys.arena);
     this.#attachments = new Attachments(sys, this.loop, buffers, this.counters, {
@@ -158,14 +141,10 @@ export class NetworkEngine {
       removePort: (port) => this.removePort(port),
       onFrame: (port, off, len, nowMs) => this.onFrame(port, off, len, nowMs),
     });
-    this.#targets = new GuestTargets(this.guests, this.#segments, this.store);
-    this.#forwards = this.#newForwards(streams);
-    this.#probes = this.#newProbes(streams);
-    const { tcp, udp, echo } = this;
-    const gateways = new Set(
-      [config.ipv4?.gateway, config.ipv4?.dns, config.ipv6?.gateway].filter((each) => each !== undefined),
-    );
-    this.#flows = new FlowList({ sys, tcp, udp, echo, forwards: this.#forwards, gateways });
+    const targets = new GuestTargets(this.guests, this.#segments, this.store);
+    this.#forwards = this.#newForwards(streams, targets);
+    const { tcp, udp } = this;
+    this.#probes = new PortProbes({ sys, tcp, udp, streams, targets });
     this.#captures = new Captures({
       sys,
       counters: this.counters,
@@ -173,6 +152,7 @@ export class NetworkEngine {
       addressesOf: (guest) => this.guests.addressesOf(guest),
       onReady: (captureId) => this.#send({ type: 'capture-ready', captureId }),
     });
+    this.#commands = this.#newCommands();
     this.#checkRoute(now);
   }
 
@@ -235,9 +215,9 @@ export class NetworkEngine {
         onEcho: (packet, nowMs) => this.echo.onEcho(packet, nowMs),
         onUnreachable: (packet) => this.#probes.onUnreachable(packet),
       },
-      dhcp: this.#dhcp,
-      dhcp6: this.#dhcp6,
-      journal: this.#journal,
+      dhcp: this.#leasing.dhcp,
+      dhcp6: this.#leasing.dhcp6,
+      journal: this.#leasing.journal,
       naming: this.guests,
       random: this.#random,
       copy: this.#sys.arena.alloc(64 + MAX_FRAME_LEN, 64) + 64,
@@ -280,7 +260,7 @@ export class NetworkEngine {
       this.#leaseAdvanceMs = nowMs + LEASE_ADVANCE_MS;
       this.store.advance(this.#sys.epochMs());
     }
-    this.#journal.flush();
+    this.#leasing.journal.flush();
     this.#probes.poll(nowMs);
     this.#captures.flush();
   }
@@ -313,95 +293,14 @@ export class NetworkEngine {
   handle(message: ToEngine): void {
     switch (message.type) {
       case 'leases-durable':
-        return this.#journal.onDurable(message.generation);
+        return this.#leasing.journal.onDurable(message.generation);
       case 'dns-reply':
         return this.#questions.onReply(message.queryId, message.reply, this.loop.now);
       case 'dns-changed':
         return this.#segments.flushDns();
       default:
-        return this.#command(message);
+        return this.#commands.handle(message);
     }
-  }
-
-  #command(message: Exclude<ToEngine, { type: NotCommands }>): void {
-    try {
-      const result = this.#execute(message);
-      if (result !== LATER) this.#done(message.id, result);
-    } catch (error) {
-      this.#send({ type: 'done', id: message.id, error: toErrorData(error), result: null });
-    }
-  }
-
-  #execute(message: Exclude<ToEngine, { type: NotCommands }>): unknown {
-    switch (message.type) {
-      case 'add-link':
-        this.#attachments.add(message.linkId, message.link);
-        break;
-      case 'remove-link':
-        this.#attachments.remove(message.linkId);
-        break;
-      case 'set-nic':
-        this.guests.setNic(message.nic);
-        this.#reserve(message.nic.key, message.nic.ip ?? null);
-        break;
-      case 'remove-nic':
-        this.guests.removeNic(message.key);
-        this.#reserve(message.key, null);
-        break;
-      case 'add-forward':
-        this.#forwards.add(message.forward, this.loop.now);
-        break;
-      case 'remove-forward':
-        this.#forwards.remove(message.forwardId);
-        break;
-      case 'set-shape':
-        this.#shapes.set(message.shape);
-        break;
-      case 'remove-shape':
-        this.#shapes.remove(message.shapeId);
-        break;
-      case 'set-reservations':
-        this.#setReservations(message.reservations);
-        break;
-      case 'set-closed':
-        this.#segments.setClosed(message.closed.map(cidr));
-        break;
-      case 'set-records':
-        this.#segments.setRecords(message.records);
-        break;
-      case 'allocate':
-        return this.#allocate(message.id, message.nic, message.mac);
-      case 'flows':
-        return this.#flows.page(message, this.loop.now);
-      case 'probe':
-        return this.#probe(message);
-      case 'start-capture':
-        return this.#captures.start(message.captureId, message.spec, message.ring);
-      case 'stop-capture':
-        return this.#captures.stop(message.captureId);
-      case 'snapshot':
-        return this.snapshot(message.only);
-      case 'stop':
-        this.#stop();
-        break;
-    }
-    return null;
-  }
-
-  #setReservations(reservations: readonly Reservation[]): void {
-    this.#dhcp?.setReservations(reservations4(reservations));
-    const subnet = this.config.ipv4?.subnet;
-    if (subnet !== undefined) this.#dhcp6?.setReservations(reservations6(subnet, reservations));
-  }
-
-  #reserve(nic: string, ip: string | null): void {
-    this.#dhcp?.reserve(nic, ip === null ? null : ipv4(ip));
-    const subnet = this.config.ipv4?.subnet;
-    if (subnet !== undefined) this.#dhcp6?.reserve(nic, ip === null ? null : hostNumber(subnet, ip));
-  }
-
-  #done(id: number, result: unknown): void {
-    this.#send({ type: 'done', id, error: null, result: result ?? null });
   }
 
   #stop(): void {
@@ -409,42 +308,8 @@ export class NetworkEngine {
     this.loop.flush(this.loop.now); // the last word, while links are still there
     this.#forwards.closeAll();
     this.#attachments.closeAll();
-    this.#journal.flush();
+    this.#leasing.journal.flush();
     this.#stopped = true;
-  }
-
-  /** The lease is stored before its address is used. */
-  #allocate(id: number, nicKey: string, macText: string): AllocatedAddress | typeof LATER {
-    const { ipv4, ipv6, mtu, dns } = this.config;
-    const base = {
-      gateway6: ipv6?.gateway ?? null,
-      prefix6: ipv6?.prefix ?? null,
-      mtu,
-      searchDomains: dns.searchDomains,
-    };
-    if (this.#dhcp === null || ipv4 === null) {
-      return { ...base, address4: null, prefix4: 0, gateway4: null, dns: null };
-    }
-    const { hi, lo } = mac(macText);
-    const nic = this.guests.nicByKey(nicKey);
-    const from = { nicKey, guest: nic?.registered === true ? nic.guest : null, srcMacHi: hi, srcMacLo: lo };
-    const allocation = this.#dhcp.allocate(from, this.#sys.epochMs());
-    if (allocation === null) {
-      throw new VmlanError('exhausted', `network "${this.config.network}" has no free address`, {
-        hint: 'enlarge its subnet or detach guests',
-      });
-    }
-    const result: AllocatedAddress = {
-      ...base,
-      address4: formatWords([0, 0, MAPPED, allocation.address]),
-      prefix4: Number(ipv4.subnet.split('/')[1]),
-      gateway4: ipv4.announceRouter ? ipv4.gateway : null,
-      dns: ipv4.dns,
-    };
-    if (this.#journal.whenDurable(allocation.generation, () => this.#done(id, result))) return LATER;
-    throw new VmlanError('unavailable', `the leases of network "${this.config.network}" are not being stored`, {
-      hint: 'see its log, and whether the disk is full',
-    });
   }
 
   snapshot(only: SnapshotScope = EVERYTHING): EngineSnapshot {
@@ -470,7 +335,8 @@ export class NetworkEngine {
 
   #newStreams(): HostStreamIo {
     const policyOf = (id: number) => this.#segments.policyOf(id);
-    const serveDns = (fd: number, flow: TcpFlow): void => this.#serveDns(fd, flow);
+    const serveDns = (fd: number, flow: TcpFlow): void =>
+      this.#dnsStreams.serve(fd, flow.segment!.id, flow.port?.id ?? 0, this.loop.now);
     return new HostStreamIo(this.#sys, this.loop, policyOf, serveDns, this.capabilities.peekOffset);
   }
 
@@ -490,19 +356,6 @@ export class NetworkEngine {
       MAX_FLOWS,
       now,
     );
-  }
-
-  /** A DNS connection of a guest; over the limit it is closed at once. */
-  #serveDns(fd: number, flow: TcpFlow): void {
-    const dns = this.#segments.get(flow.segment!.id)?.dns ?? null;
-    if (dns === null || this.#dnsStreams >= MAX_DNS_STREAMS) {
-      this.#sys.close(fd);
-      return;
-    }
-    this.#dnsStreams++;
-    const onClosed = (): void => void this.#dnsStreams--;
-    const parts = { sys: this.#sys, poller: this.loop, dns, scratch: this.#dnsScratch, onClosed };
-    void new DnsStream(parts, fd, flow.port?.id ?? 0, this.loop.now);
   }
 
   #unreachable(flow: TcpFlow, errno: number, nowMs: number): void {
@@ -540,30 +393,32 @@ export class NetworkEngine {
     });
   }
 
-  #newProbes(streams: HostStreamIo): Probes {
-    const sys = this.#sys;
-    const kind = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
-    const sockets = {
-      openPair: () => sys.socketpair(C.AF_UNIX, kind),
-      second: () => sys.pairSecond(),
-      close: (fd: number) => void sys.close(fd),
-      adopt: (flow: TcpFlow, fd: number) => streams.adopt(flow, fd, true),
-    };
-    return new Probes({ tcp: this.tcp, udp: this.udp, sockets, view: sys.arena.view });
+  #newCommands(): Commands {
+    return new Commands({
+      send: this.#send,
+      loop: this.loop,
+      attachments: this.#attachments,
+      captures: this.#captures,
+      flows: this.#newFlowList(),
+      forwards: this.#forwards,
+      guests: this.guests,
+      leasing: this.#leasing,
+      probes: this.#probes,
+      segments: this.#segments,
+      shapes: this.#shapes,
+      snapshot: (only) => this.snapshot(only),
+      stop: () => this.#stop(),
+    });
   }
 
-  /** Answered later. */
-  #probe({ id, guest, protocol, port }: Extract<ToEngine, { type: 'probe' }>): ProbeOutcome | typeof LATER {
-    if (this.#probes.size >= MAX_PROBES)
-      throw new VmlanError('exhausted', `${MAX_PROBES} ports are being tried already`);
-    const target = this.#targets.byName(guest);
-    if (target === null) return { address: null, state: 'absent' };
-    const address = formatWords(target.words);
-    this.#probes[protocol](target, port, this.loop.now, (state) => this.#done(id, { address, state }));
-    return LATER;
+  #newFlowList(): FlowList {
+    const { ipv4, ipv6 } = this.config;
+    const gateways = new Set([ipv4?.gateway, ipv4?.dns, ipv6?.gateway].filter((each) => each !== undefined));
+    const { tcp, udp, echo } = this;
+    return new FlowList({ sys: this.#sys, tcp, udp, echo, forwards: this.#forwards, gateways });
   }
 
-  #newForwards(streams: HostStreamIo): ForwardTable {
+  #newForwards(streams: HostStreamIo, targets: GuestTargets): ForwardTable {
     const context = {
       tcp: this.tcp,
       udp: this.udp,
@@ -571,7 +426,7 @@ export class NetworkEngine {
       counters: this.counters,
       adopt: (flow: TcpFlow, fd: number, unix: boolean) => streams.adopt(flow, fd, unix),
     };
-    return new ForwardTable(context, this.#targets, (reverse) => this.#segments.setReverse(reverse));
+    return new ForwardTable(context, targets, (reverse) => this.#segments.setReverse(reverse));
   }
 }
 
