@@ -1,24 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import type { EventView } from '../../model/api.ts';
-import { vmlan } from '../capture-io.fixture.ts';
-import type { CaptureOptions, Ran } from '../capture-io.fixture.ts';
-import { StubDaemon } from '../stub-daemon.fixture.ts';
+import { stubbedCli } from '../stubbed-cli.fixture.ts';
 
-let daemon: StubDaemon;
-before(async () => {
-  daemon = await StubDaemon.start();
-});
-after(async () => daemon[Symbol.asyncDispose]());
-
-const ask = (line: string, options: CaptureOptions = {}): Promise<Ran> =>
-  vmlan(line.split(' '), { ...options, env: { VMLAN_HOST: `unix://${daemon.socket}` } });
-
-async function ok(line: string, options: CaptureOptions = {}): Promise<string> {
-  const { code, stdout, stderr } = await ask(line, options);
-  assert.deepEqual([code, stderr], [0, ''], line);
-  return stdout;
-}
+const cli = stubbedCli();
+const { ask, ok } = cli;
 
 describe('events', () => {
   const now = Date.now();
@@ -28,7 +14,7 @@ describe('events', () => {
   });
   const idsOf = (text: string): number[] => text.trim().split('\n').map(Number);
   beforeEach(() => {
-    daemon.events = [
+    cli.daemon.events = [
       event(1, { timeMs: now - 7_200_000, type: 'network-started', guest: null }),
       event(2),
       event(3, { guest: 'db', type: 'guest-registered' }),
@@ -58,7 +44,7 @@ describe('events', () => {
   });
 
   test('as documents', async () => {
-    assert.deepEqual(JSON.parse(await ok('events -o json')), daemon.events);
+    assert.deepEqual(JSON.parse(await ok('events -o json')), cli.daemon.events);
     assert.match(await ok('events -o yaml --guest db'), /^- id: 3\n/);
   });
 
@@ -73,7 +59,7 @@ describe('events', () => {
     const lines = (await follow('events -f -n 1 -o json')).trim().split('\n');
     assert.deepEqual(
       lines.map((line) => JSON.parse(line) as unknown),
-      [daemon.events[3]],
+      [cli.daemon.events[3]],
     );
     assert.match(await follow('events -f --guest web -o yaml'), /^---\nid: 2\n/);
   });

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { vmlan } from '../capture-io.fixture.ts';
-import type { Ran } from '../capture-io.fixture.ts';
-import { StubDaemon } from '../stub-daemon.fixture.ts';
+import { test } from 'node:test';
+import { stubbedCli } from '../stubbed-cli.fixture.ts';
 
-let daemon: StubDaemon;
-before(async () => {
-  daemon = await StubDaemon.start();
-});
-after(async () => daemon[Symbol.asyncDispose]());
-
-const ask = (line: string): Promise<Ran> => vmlan(line.split(' '), { env: { VMLAN_HOST: `unix://${daemon.socket}` } });
+const cli = stubbedCli();
+const { ask } = cli;
 
 test('forwards are removed by identifier, or by where they listen', async () => {
   const forward = {
@@ -22,7 +15,7 @@ test('forwards are removed by identifier, or by where they listen', async () => 
     problem: null,
     connections: 0,
   } as const;
-  daemon.forwards = ['127.0.0.1:8080', '0.0.0.0:53', '/run/app.sock', '127.0.0.1:9000-9001'].map((host, i) => ({
+  cli.daemon.forwards = ['127.0.0.1:8080', '0.0.0.0:53', '/run/app.sock', '127.0.0.1:9000-9001'].map((host, i) => ({
     id: `f${i}`,
     host,
     guest: 'web:80',
@@ -36,9 +29,9 @@ test('forwards are removed by identifier, or by where they listen', async () => 
     ['9000-9001', 'f3'],
     ['f3', 'f3'],
   ] as const) {
-    daemon.changes.length = 0;
+    cli.daemon.changes.length = 0;
     assert.match((await ask(`forward rm ${word}`)).stdout, new RegExp(`^forward ${id} of .+ removed\n$`));
-    assert.deepEqual(daemon.changes, [`deleteForward {"id":"${id}"} {}`]);
+    assert.deepEqual(cli.daemon.changes, [`deleteForward {"id":"${id}"} {}`]);
   }
   const { code, stderr } = await ask('forward rm 81');
   assert.deepEqual([code, /listens at "81"\nhint: see: vmlan forward list/.test(stderr)], [3, true]);
