@@ -9,6 +9,10 @@ const UNIX: Listener = { kind: 'unix' };
 const OWN = { host: '127.0.0.1:7117', authorization: `Bearer ${TOKEN}` };
 const make = (): Access => new Access(() => Promise.resolve(TOKEN));
 type Headers = Readonly<Record<string, string>>;
+const asked = (headers: Headers): { host: string; headers: Headers } => ({
+  host: headers['host']?.toLowerCase() ?? '',
+  headers,
+});
 
 describe('over TCP', () => {
   const table: { name: string; headers: Headers; want: string | null }[] = [
@@ -51,31 +55,32 @@ describe('over TCP', () => {
     { name: 'a page of another port', headers: { ...OWN, 'sec-fetch-site': 'same-site' }, want: 'not-permitted' },
   ];
   for (const { name, headers, want } of table) {
-    test(name, async () => assert.equal((await make().check(TCP, headers, 0))?.error.code ?? null, want));
+    test(name, async () => assert.equal((await make().check(TCP, asked(headers), 0))?.error.code ?? null, want));
   }
 
   test('at port 80 the port need not be written', async () => {
     const listener: Listener = { kind: 'tcp', host: '::1', port: 80 };
     for (const host of ['[::1]', '[::1]:80', 'localhost'])
-      assert.equal(await make().check(listener, { ...OWN, host }, 0), null, host);
+      assert.equal(await make().check(listener, asked({ ...OWN, host }), 0), null, host);
   });
 
   test('many wrong tokens are refused for a while, the right one never', async () => {
     const access = make();
     const wrong = { ...OWN, authorization: 'Bearer x' };
     const codes: (string | undefined)[] = [];
-    for (let i = 0; i < MAX_FAILURES + 2; i++) codes.push((await access.check(TCP, wrong, 1000 + i))?.error.code);
+    for (let i = 0; i < MAX_FAILURES + 2; i++)
+      codes.push((await access.check(TCP, asked(wrong), 1000 + i))?.error.code);
     assert.deepEqual(codes.slice(-3), ['unauthorized', 'too-many-requests', 'too-many-requests']);
-    assert.equal((await access.check(TCP, wrong, 31_000))?.headers['retry-after'], '30');
-    assert.equal(await access.check(TCP, OWN, 31_000), null);
-    assert.equal((await access.check(TCP, wrong, 61_000))?.error.code, 'unauthorized');
+    assert.equal((await access.check(TCP, asked(wrong), 31_000))?.headers['retry-after'], '30');
+    assert.equal(await access.check(TCP, asked(OWN), 31_000), null);
+    assert.equal((await access.check(TCP, asked(wrong), 61_000))?.error.code, 'unauthorized');
     assert.deepEqual(access.refused, { host: 0, origin: 0, token: MAX_FAILURES + 1, rate: 3 });
   });
 
   test('a page costs the owner no attempts', async () => {
     const access = make();
-    for (let i = 0; i < 100; i++) await access.check(TCP, { ...OWN, origin: 'https://evil.example' }, 0);
-    assert.equal((await access.check(TCP, { host: OWN.host }, 0))?.error.code, 'unauthorized');
+    for (let i = 0; i < 100; i++) await access.check(TCP, asked({ ...OWN, origin: 'https://evil.example' }), 0);
+    assert.equal((await access.check(TCP, asked({ host: OWN.host }), 0))?.error.code, 'unauthorized');
     assert.equal(access.refused.origin, 100);
   });
 });
@@ -83,12 +88,12 @@ describe('over TCP', () => {
 describe('on the unix socket', () => {
   test('no token is asked for, and the host does not matter', async () => {
     for (const headers of [{}, { host: 'x' }, { host: 'vmlan', cookie: 'a=b' }])
-      assert.equal(await make().check(UNIX, headers, 0), null);
+      assert.equal(await make().check(UNIX, asked(headers), 0), null);
   });
 
   test('a page is refused', async () => {
     const pages: Headers[] = [{ origin: 'http://vmlan' }, { origin: 'null' }, { 'sec-fetch-site': 'none' }];
     for (const headers of pages)
-      assert.equal((await make().check(UNIX, headers, 0))?.error.code, 'not-permitted', JSON.stringify(headers));
+      assert.equal((await make().check(UNIX, asked(headers), 0))?.error.code, 'not-permitted', JSON.stringify(headers));
   });
 });

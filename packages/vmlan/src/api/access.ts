@@ -19,6 +19,12 @@ const FAILURE_WINDOW_MS = 60_000;
 export type Listener =
   { readonly kind: 'unix' } | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
+interface Request {
+  /** What requestedHost says. */
+  readonly host: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
 export interface Refusal {
   readonly error: VmlanError;
   readonly headers: Readonly<Record<string, string>>;
@@ -39,11 +45,10 @@ export class Access {
   }
 
   /** null: the request may go on. */
-  async check(listener: Listener | null, headers: IncomingHttpHeaders, nowMs: number): Promise<Refusal | null> {
+  async check(listener: Listener | null, { host, headers }: Request, nowMs: number): Promise<Refusal | null> {
     if (listener === null)
       return this.#refuse('host', 'not-permitted', 'the connection came in nowhere', 'connect again');
     if (listener.kind === 'unix') return this.#checkPage(headers, null);
-    const host = headers.host?.toLowerCase() ?? '';
     if (!ownNames(listener).includes(host)) {
       const message = `the API is not served as ${JSON.stringify(host)}`;
       return this.#refuse('host', 'misdirected', message, `ask it as ${ownNames(listener)[0]!}`);

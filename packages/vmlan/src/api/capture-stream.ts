@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import type { CaptureFormat } from '../model/api.ts';
 import type { OpenCapture } from './handlers.ts';
+import { endWithReader } from './stream-reader.ts';
 
 export const CAPTURE_ID_HEADER = 'vmlan-capture';
 
@@ -23,5 +24,6 @@ export function streamCapture(response: ServerResponse, { id, stream }: OpenCapt
     [CAPTURE_ID_HEADER]: id,
   });
   response.flushHeaders(); // the first frame may be long in coming
+  endWithReader(response);
   pipeline(stream, response, () => undefined); // either end that fails takes the other along
 }

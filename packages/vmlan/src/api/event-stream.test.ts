@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, request as connect } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { connect as dial } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import type { EventView, EventsQuery } from '../model/api.ts';
@@ -17,6 +19,7 @@ const source: EventSource = {
   },
 };
 const server = createServer((request, response) => streamEvents(response, source, queryOf(request), null));
+Object.assign(server, { httpAllowHalfOpen: true }); // as http-server.ts has it
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 after(() => server.close().closeAllConnections());
 
@@ -87,6 +90,17 @@ test('a reader that leaves is forgotten, and so is one that does not read', asyn
   }
   response.resume().on('error', () => undefined);
   await closed;
+});
+
+test('a reader that closes its half of the connection is forgotten', async () => {
+  const { port } = server.address() as AddressInfo;
+  const socket = dial(port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  await once(socket, 'data');
+  assert.equal(listeners.size, 1);
+  socket.end();
+  await once(socket, 'close');
+  assert.equal(listeners.size, 0);
 });
 
 test('the id of the last event seen is a number or nothing', () => {

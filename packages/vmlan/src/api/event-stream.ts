@@ -6,6 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import type { EventView, EventsQuery } from '../model/api.ts';
 import type { EventSource } from './handlers.ts';
+import { endWithReader } from './stream-reader.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** Bytes that may wait for a slow reader. */
@@ -40,6 +41,7 @@ export function streamEvents(
     clearInterval(heartbeat);
     subscription[Symbol.dispose]();
   });
+  endWithReader(response);
 }
 
 const isWanted = (event: EventView, { network, guest }: EventsQuery): boolean =>

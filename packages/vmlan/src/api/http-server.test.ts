@@ -184,6 +184,20 @@ describe('requests', () => {
       status: 400,
       code: 'invalid',
     },
+    {
+      name: 'an expectation that nobody knows',
+      sent: 'GET / HTTP/1.1\r\nhost: x\r\nexpect: 200-maybe\r\n\r\n',
+      limits: {},
+      status: 417,
+      code: 'invalid',
+    },
+    {
+      name: 'a tunnel',
+      sent: 'CONNECT elsewhere:443 HTTP/1.1\r\nhost: x\r\n\r\n',
+      limits: {},
+      status: 405,
+      code: 'method-not-allowed',
+    },
   ];
   for (const { name, sent, limits, status, code } of table) {
     test(`of ${name} are refused with a problem document`, async () => {
@@ -196,9 +210,27 @@ describe('requests', () => {
       await client.closed;
       assert.match(client.text, new RegExp(`^HTTP/1\\.1 ${status} `));
       assert.match(client.text, /content-type: application\/problem\+json/);
-      assert.partialDeepStrictEqual(JSON.parse(client.text.split('\r\n\r\n')[1]!), { status, code });
+      const problem = /\{.*\}/.exec(client.text)![0];
+      assert.partialDeepStrictEqual(JSON.parse(problem), { status, code });
     });
   }
+
+  test('that cannot be read are told what is wrong with them', async () => {
+    await using served = await Served.start(ok);
+    const client = (await served.connect()).read();
+    client.socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n');
+    await client.closed;
+    assert.match(client.text, /"this is not HTTP\/1\.1: .*Transfer-Encoding.*Content-Length.*"/);
+  });
+
+  test('of a client that has closed its half of the connection are answered', async () => {
+    await using served = await Served.start((_request, response) => void setImmediate(() => response.end('fine')));
+    const client = (await served.connect()).read();
+    client.socket.end(GET.repeat(2));
+    await client.closed;
+    assert.equal(client.text.match(/fine/g)?.length, 2);
+    while (served.listeners.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
 
   test('that never come again free their connection', async () => {
     await using served = await Served.start(ok, { keepAliveMs: 20 });

@@ -6,7 +6,7 @@
  */
 import { chmodSync, chownSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { RequestListener, Server, ServerOptions } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { VmlanError } from '../core/errors.ts';
@@ -39,6 +39,7 @@ const serverOptions = (limits: Partial<HttpLimits>): ServerOptions => ({
   keepAliveTimeout: limits.keepAliveMs ?? KEEP_ALIVE_MS,
   connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.headersTimeoutMs ?? CHECK_INTERVAL_MS),
   maxHeaderSize: MAX_HEADER_BYTES,
+  requireHostHeader: false, // requestedHost answers with a problem document
 });
 
 export class HttpListeners {
@@ -124,6 +125,10 @@ export class HttpListeners {
     });
     server.on('connection', (socket: Socket) => this.#listeners.set(socket, listener()));
     server.on('clientError', refuseUnreadable);
+    server.on('checkExpectation', refuseExpectation);
+    server.on('connect', refuseTunnel);
+    // Who sends all and closes his half of the connection (`nc -N`) still gets his answer.
+    (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     // A connection that cannot be accepted, for want of descriptors, is that client's loss.
     server.on('error', (error) => this.#logger.warn('a connection was not accepted', { error }));
     this.#connections.watch(server);
@@ -148,16 +153,43 @@ const READ_ERRORS: Readonly<Record<string, readonly [status: number, phrase: str
 };
 
 /** What never became a request. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+function refuseUnreadable(error: NodeJS.ErrnoException & { readonly reason?: string }, socket: Duplex): void {
   if (error.code !== 'ECONNRESET' && socket.writable) {
-    const [status, phrase, message] = READ_ERRORS[error.code ?? ''] ?? [400, 'Bad Request', 'this is not HTTP/1.1'];
-    const body = JSON.stringify(httpProblem(status, message));
-    const headers = [
-      `content-type: ${PROBLEM_TYPE}`,
-      `content-length: ${Buffer.byteLength(body)}`,
-      'connection: close',
-    ];
-    socket.write(`HTTP/1.1 ${status} ${phrase}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
+    const reason = error.reason === undefined || error.reason === '' ? '' : `: ${error.reason}`;
+    const known = READ_ERRORS[error.code ?? ''] ?? [400, 'Bad Request', `this is not HTTP/1.1${reason}`];
+    writeProblem(socket, known);
   }
   socket.destroy();
+}
+
+/** RFC 9110 §9.3.6: there is nothing behind us. */
+function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+  writeProblem(
+    socket,
+    [405, 'Method Not Allowed', 'this is no proxy: it has no CONNECT'],
+    ['allow: GET, HEAD, OPTIONS'],
+  );
+  socket.destroy();
+}
+
+function writeProblem(
+  socket: Duplex,
+  [status, phrase, message]: readonly [number, string, string],
+  more: readonly string[] = [],
+): void {
+  const body = JSON.stringify(httpProblem(status, message));
+  const headers = [
+    ...more,
+    `content-type: ${PROBLEM_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.write(`HTTP/1.1 ${status} ${phrase}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** RFC 9110 §10.1.1: `100-continue` is the only expectation there is. */
+function refuseExpectation({ headers }: IncomingMessage, response: ServerResponse): void {
+  const message = `the expectation ${JSON.stringify(headers.expect ?? '')} cannot be met`;
+  response.writeHead(417, { 'content-type': PROBLEM_TYPE, connection: 'close' });
+  response.end(JSON.stringify(httpProblem(417, message)));
 }

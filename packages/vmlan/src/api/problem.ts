@@ -32,6 +32,7 @@ const isHttpError = (error: unknown): error is HttpError =>
 /** The row of the code table for what the HTTP server itself refuses. */
 const SERVER_CODES: Readonly<Record<number, ErrorCode>> = {
   404: 'not-found',
+  405: 'method-not-allowed',
   408: 'timeout',
   413: 'too-large',
   414: 'too-large',

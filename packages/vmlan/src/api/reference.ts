@@ -27,8 +27,9 @@ api() { local path=$1; shift; curl --silent --show-error --fail-with-body --unix
 
 ## What holds everywhere
 
-- Requests and answers are JSON. A body is sent as \`Content-Type: application/json\`; unknown keys are refused, so that a
-  misspelt one is noticed. Readers ignore keys that they do not know: later versions may have more.
+- Requests and answers are JSON in UTF-8. A body is sent as \`Content-Type: application/json\`, that of a PATCH also as
+  \`application/merge-patch+json\`; unknown keys are refused, so that a misspelt one is noticed, and so are keys that stand
+  twice. Readers ignore keys that they do not know: later versions may have more.
 - An error is a document of type \`application/problem+json\` (RFC 9457) whose \`code\` is one of [errors.md](errors.md),
   with a \`hint\` where there is a next step.
 - A single network, guest, forward or record has an \`ETag\`, made from what is configured or registered about it and not

@@ -20,5 +20,13 @@ function issueText(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type')
     return `not ${issue.expected === 'undefined' ? 'allowed' : `of type ${issue.expected}`}`;
   if (issue.code === 'invalid_value') return `none of ${issue.values.map(String).join(', ')}`;
+  // A bound that the schema has no words of its own for.
+  if (issue.code === 'too_big' && issue.message.startsWith('Too big'))
+    return `more than ${issue.maximum}${unit(issue)}`;
+  if (issue.code === 'too_small' && issue.message.startsWith('Too small'))
+    return `less than ${issue.minimum}${unit(issue)}`;
   return issue.message;
 }
+
+const unit = ({ origin }: { readonly origin: string }): string =>
+  origin === 'string' ? ' characters' : origin === 'array' ? ' entries' : '';

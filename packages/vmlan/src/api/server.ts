@@ -17,12 +17,14 @@ import type { Listener } from './access.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
 import { streamCapture } from './capture-stream.ts';
 import type { ApiHandlers, ApiRequest, CaptureSource, EventSource, VersionSource } from './handlers.ts';
+import { readJsonBodies, wrongType } from './json-body.ts';
 import { HttpListeners } from './http-server.ts';
 import type { HttpLimits } from './http-server.ts';
 import { allowedMethods } from './methods.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { checked } from './request-check.ts';
+import { requestedHost } from './requested-host.ts';
 import { Resources } from './resources.ts';
 
 export const MAX_BODY_BYTES = 65_536;
@@ -84,16 +86,17 @@ function buildRoutes(
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
-    frameworkErrors: (error, _request, reply) => sendProblem(reply, error, options.logger),
+    frameworkErrors: (error, request, reply) => sendProblem(reply, plain(error, request), options.logger),
   });
-  server.setErrorHandler((error, _request, reply) => sendProblem(reply, error, options.logger));
+  server.setErrorHandler((error, request, reply) => sendProblem(reply, plain(error, request), options.logger));
   server.addHook('onRequest', async (request, reply) => {
-    const refusal = await access.check(listenerOf(request.raw.socket), request.headers, Date.now());
+    const asked = { host: requestedHost(request.raw), headers: request.headers };
+    const refusal = await access.check(listenerOf(request.raw.socket), asked, Date.now());
     if (refusal === null) return;
     void reply.headers(refusal.headers);
     throw refusal.error;
   });
-  server.removeContentTypeParser('text/plain');
+  readJsonBodies(server);
   server.setNotFoundHandler((request, reply) => answerUnknown(request, reply, options.logger));
   const resources = new Resources(options.versions);
   for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute({ server, name, options, resources, listenerOf });
@@ -200,8 +203,22 @@ function answerUnknown(request: FastifyRequest, reply: FastifyReply, logger: Log
   return sendProblem(reply, error, logger);
 }
 
+/** What the server's own checks say, in our words. */
+function plain(error: unknown, { headers, url }: FastifyRequest): unknown {
+  const { code } = error as { readonly code?: unknown };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new VmlanError('too-large', `the body has more than ${MAX_BODY_BYTES} bytes`, { hint: 'send less at once' });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return wrongType(`the body is of type ${JSON.stringify(headers['content-type'] ?? '')}`);
+  if (code === 'FST_ERR_BAD_URL')
+    return new VmlanError('invalid', `${JSON.stringify(url)} is not percent-encoded UTF-8`, {
+      hint: 'write a % of a name as %25',
+    });
+  return error;
+}
+
 function sendProblem(reply: FastifyReply, error: unknown, logger: Logger): void {
   const problem = problemOf(error);
   if (problem.code === 'internal') logger.error('request failed', { error });
-  void reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+  void reply.status(problem.status).removeHeader('etag').type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }

@@ -8,7 +8,7 @@ import type { VmlanError } from '../core/errors.ts';
 import { FakeDriver } from '../drivers/fake/driver.ts';
 import { API_ROUTES } from '../model/api.ts';
 import { CONFIG, TestDaemon, problem } from './daemon.fixture.ts';
-import { exchange, rawRequest } from './raw-request.fixture.ts';
+import { exchange, parseAnswer, rawRequest } from './raw-request.fixture.ts';
 import type { RawAnswer, RawRequest } from './raw-request.fixture.ts';
 
 interface TcpDaemon {
@@ -78,6 +78,28 @@ describe('over TCP', () => {
     ] as const) {
       const answer = await ask({ method, path });
       assert.deepEqual([answer.status, codeOf(answer)], [403, 'not-permitted']);
+    }
+  });
+
+  test('the host is the one that everybody on the way reads', async () => {
+    const { daemon, where, token } = await listening();
+    await using _ = daemon;
+    const own = `127.0.0.1:${where.port}`;
+    const ask = async (target: string, ...hosts: readonly string[]): Promise<RawAnswer> => {
+      const lines = [...hosts.map((host) => `Host: ${host}`), `Authorization: Bearer ${token}`, 'Connection: close'];
+      return parseAnswer(await exchange(where, `GET ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`));
+    };
+    assert.equal((await ask(`http://${own}/v1/status`, own)).status, 200);
+    const table: [target: string, hosts: string[], status: number, code: string][] = [
+      ['/v1/status', [own, 'evil.example'], 400, 'invalid'],
+      ['/v1/status', [], 400, 'invalid'],
+      ['http://evil.example/v1/status', [own], 421, 'misdirected'],
+      [`http://${own}@evil.example/v1/status`, [own], 421, 'misdirected'],
+    ];
+    for (const [target, hosts, status, code] of table) {
+      const answer = await ask(target, ...hosts);
+      assert.deepEqual([answer.status, codeOf(answer)], [status, code], `${target} ${hosts.join()}`);
+      assert.match(answer.headers['content-type']!, /^application\/problem\+json/);
     }
   });
 
