@@ -29,9 +29,11 @@ describe('completion', () => {
     assert.ok(!(await words('')).includes('__complete'));
     assert.deepEqual(await words('network', 'st'), ['start', 'stop']);
     assert.deepEqual(await words('show', ''), ['web']);
-    assert.deepEqual((await words('show', 'web', '')).slice(0, 4), ['network', 'port', 'name', 'network']);
+    assert.deepEqual((await words('show', 'web', '')).slice(0, 4), ['network', 'port', 'name', 'state']);
     assert.deepEqual(await words('show', 'web', 'network', 'ip'), ['ip', 'ipv6']);
-    assert.deepEqual(await words('show', 'web', 'port', 'o'), ['open']);
+    assert.deepEqual((await words('show', 'web', 'network', '')).slice(0, 4), ['mode', 'controller', 'ip', 'mac']);
+    assert.deepEqual(await words('show', 'web', 'sh'), ['shape']);
+    assert.deepEqual(await words('show', 'web', 'port', 'host'), ['host_port', 'host_ip', 'host']);
     assert.deepEqual(await words('network', 'show', 'lab', 'gate'), ['gateway', 'gateway6']);
     assert.deepEqual(await words('forward', 'add', '8080', ''), ['web:']);
     assert.deepEqual(await words('help', 'network', 'st'), ['start', 'stop']);

@@ -7,9 +7,9 @@ import type { Command } from 'commander';
 import type { Context } from './context.ts';
 import { plain } from './suggest-words.ts';
 import type { Candidate } from './suggest-words.ts';
-import { FORWARD_FIELDS } from './views/forwards.ts';
-import { firstAddress4, networkFields, summaryFields } from './views/guests.ts';
-import type { Field } from './views/guests.ts';
+import type { Field } from './views/field.ts';
+import { PORT_FIELDS, networkFields, summaryFields } from './views/guest-details.ts';
+import { firstAddress4 } from './views/guests.ts';
 import { networkDetails } from './views/networks.ts';
 
 /** Who presses a key waits no longer. */
@@ -45,7 +45,7 @@ export async function knownNames(
     case 'record':
       return records(context);
     case 'section':
-      return ['network', 'port', ...(await guestFields(context, given))].map(plain);
+      return [...new Set(['network', 'port', ...(await guestFields(context, given))])].map(plain);
     case 'field':
       return (await fieldsOf(context, command, given)).map(plain);
     default:
@@ -93,7 +93,8 @@ const namesOf = (fields: readonly Field[]): string[] => fields.map(([name]) => n
 async function guestFields({ client }: Context, [name = '']: readonly string[]): Promise<string[]> {
   const guest = await client.call('getGuest', { params: { name } }, ANSWER);
   const [nic] = guest.nics;
-  return nic === undefined ? [] : namesOf(summaryFields(guest, nic, 0));
+  if (nic === undefined) return [];
+  return [...namesOf(summaryFields(guest, nic, null, 0)), 'shape'];
 }
 
 /** `vmlan show GUEST network|port FIELD` and `vmlan network show NETWORK FIELD`. */
@@ -102,9 +103,10 @@ async function fieldsOf({ client }: Context, command: Command, given: readonly s
   if (command.parent?.name() === 'network') {
     return namesOf(networkDetails(await client.call('getNetwork', { params: { name } }, ANSWER), 0));
   }
-  if (section === 'port') return FORWARD_FIELDS.map(([field]) => field);
+  if (section === 'port') return PORT_FIELDS.map(([field]) => field);
   if (section !== 'network') return [];
-  const [nic] = (await client.call('getGuest', { params: { name } }, ANSWER)).nics;
+  const guest = await client.call('getGuest', { params: { name } }, ANSWER);
+  const [nic] = guest.nics;
   if (nic === undefined) return [];
-  return namesOf(networkFields(nic, await client.call('getNetwork', { params: { name: nic.network } }, ANSWER)));
+  return namesOf(networkFields(guest, nic, await client.call('getNetwork', { params: { name: nic.network } }, ANSWER)));
 }

@@ -53,15 +53,20 @@ describe('usage', () => {
     { line: 'run web --netns 1 -- -vga std', code: 2, text: /no arguments for QEMU/, hint: /^$/ },
     { line: 'run web --arch pdp11', code: 2, text: /no machine is known/, hint: /--arch/ },
     { line: 'dns add a.b A 1.2.3.4 --ttl soon', code: 2, text: /number of seconds/, hint: /see: vmlan dns add --help/ },
-    { line: 'show web nonsense', code: 2, text: /no field "nonsense"/, hint: /one of: name, network, state, ip/ },
-    { line: 'show web network speed', code: 2, text: /no field "speed"/, hint: /mode, driver/ },
-    { line: 'show web port speed', code: 2, text: /no field "speed"/, hint: /id, protocol/ },
+    {
+      line: 'show web nonsense',
+      code: 2,
+      text: /no field "nonsense"/,
+      hint: /one of: name, state, network, nics, ip/,
+    },
+    { line: 'show web network speed', code: 2, text: /no field "speed"/, hint: /mode, controller, ip, mac, network/ },
+    { line: 'show web port speed', code: 2, text: /no field "speed"/, hint: /name, protocol, guest_port, host_port/ },
     { line: 'show web ip more', code: 2, text: /no field "ip"/, hint: /network, port/ },
     { line: 'events --since soon', code: 2, text: /must be a duration/, hint: /see: vmlan events --help/ },
     { line: 'events --last few', code: 2, text: /must be a number of events/, hint: /see: vmlan events --help/ },
     { line: 'completion tcsh', code: 2, text: /Allowed choices are bash, zsh, fish/, hint: /see/ },
     { line: 'show none', code: 3, text: /there is no guest "none"/, hint: /see: vmlan list/ },
-    { line: 'show web network ip --network dev', code: 3, text: /is not on network "dev"/, hint: /^$/ },
+    { line: 'show web network ip --network dev', code: 3, text: /is not on network "dev"/, hint: /on: lab$/ },
     { line: 'network show none', code: 3, text: /there is no network "none"/, hint: /network list/ },
     { line: 'dns remove none', code: 3, text: /no DNS record/, hint: /dns list/ },
     { line: 'run c1 --netns 2147483647', code: 3, text: /there is no process/, hint: /^$/ },
@@ -164,12 +169,32 @@ describe('list', () => {
 });
 
 describe('show', () => {
+  const forward = {
+    network: 'lab',
+    protocol: 'tcp',
+    direction: 'host',
+    origin: 'api',
+    state: 'listening',
+    problem: null,
+    connections: 2,
+  } as const;
+  const forwards = [
+    { id: 'f1', host: '127.0.0.1:8080', guest: 'web:80', ...forward },
+    { id: 'f2', host: '/run/web.sock', guest: '[fd00:105::5]:9000', ...forward },
+    { id: 'f3', host: '127.0.0.1:8082', guest: 'db:80', ...forward },
+    { id: 'f4', host: '/run/app.sock', guest: '5000', ...forward, direction: 'reverse' },
+    { id: 'f5', host: '[::1]:8000-8010', guest: 'web:8000-8010', ...forward, network: 'dev', state: 'stopped' },
+  ] as const;
+
   test('a summary', async () => {
     const text = await ok('show web');
-    assert.match(text, /^name +web\n/);
-    assert.match(text, /^names +web\.lab\.internal web\.vmlan\.internal$/m);
-    assert.match(text, /^age +1m$/m);
-    assert.match(text, /^dropped +3$/m);
+    assert.match(text, /^\+-+\+-+\+\n\| name +\| web +\|\n\+-/);
+    assert.match(text, /^\| network +\| user-v2 192\.168\.105\.5 +\|$/m);
+    assert.match(text, /^\| nics +\| web\/0 on lab +\|$/m);
+    assert.match(text, /^\| names +\| web\.lab\.internal web\.vmlan\.internal +\|$/m);
+    assert.match(text, /^\| age +\| 1m +\|$/m);
+    assert.match(text, /^\| dropped +\| 3 +\|$/m);
+    assert.doesNotMatch(text, /shape/);
     assert.deepEqual(JSON.parse(await ok('show web -o json')), daemon.guests[0]);
   });
 
@@ -177,46 +202,130 @@ describe('show', () => {
     assert.equal(await ok('show web ip'), '192.168.105.5\n');
     assert.equal(await ok('show web network ip'), '192.168.105.5\n');
     assert.equal(await ok('show web network mode'), 'user-v2\n');
+    assert.equal(await ok('show web network controller'), 'virtio-net\n');
     assert.equal(await ok('show web network gateway'), '192.168.105.2\n');
   });
 
+  test('an address that is not there yet, or no longer, is none', async () => {
+    const refused = async (line: string, state: string): Promise<void> => {
+      const stderr = `vmlan: guest "web" has no ${line.includes('ipv6') ? 'ipv6' : 'ip'} now\nhint: ${state}\n`;
+      assert.deepEqual(await ask(line), { code: 3, stdout: '', stderr });
+    };
+    daemon.guests = [guestView('web', { address4: [], ip: '192.168.105.7' })];
+    await refused('show web network ip', 'it has not asked for one yet: vmlan wait web --for ip');
+    assert.match(await ok('show web'), /^\| network +\| user-v2 +\|$/m);
+    daemon.guests = [guestView('web', { state: 'waiting' })];
+    await refused('show web network ip', 'its link is down: start it, then vmlan wait web --for ip');
+    await refused('show web network ipv6', 'its link is down: start it, then vmlan wait web --for ip6');
+    assert.doesNotMatch(await ok('show web network'), /\| ip /);
+    assert.equal('ip' in (JSON.parse(await ok('show web network -o json')) as object), false);
+  });
+
   test('a field without a value is not found', async () => {
-    daemon.guests = [guestView('web', { address4: [] })];
-    assert.deepEqual(await ask('show web network ip'), {
+    assert.deepEqual(await ask('show web shape'), {
       code: 3,
       stdout: '',
-      stderr: 'vmlan: guest "web" has no ip now\n',
+      stderr: 'vmlan: guest "web" has no shape now\nhint: see what there is: vmlan show web\n',
     });
   });
 
-  test('the network of a card', async () => {
-    assert.match(await ok('show web network'), /^network +lab\nmode +user-v2\n/);
-    assert.equal((JSON.parse(await ok('show web network -o json')) as { mtu: number }).mtu, 65_520);
-    daemon.guests = [
-      { ...guestView('web'), nics: [nicView('web'), nicView('web', { network: 'dev', address4: ['10.0.0.9'] })] },
-    ];
+  test('the network of a card, and the forwards below', async () => {
+    const table = await ok('show web network');
+    assert.ok(
+      table.startsWith(
+        [
+          '+------------+-------------------+',
+          '| mode       | user-v2           |',
+          '+------------+-------------------+',
+          '| controller | virtio-net        |',
+          '+------------+-------------------+',
+          '| ip         | 192.168.105.5     |',
+          '+------------+-------------------+',
+          '| mac        | 52:54:00:12:34:56 |',
+          '+------------+-------------------+',
+          '| network    | lab               |',
+          '',
+        ].join('\n'),
+      ),
+      table,
+    );
+    assert.doesNotMatch(table, /port_forwarding_rules/);
+    daemon.forwards = [...forwards];
+    assert.equal(
+      (await ok('show web network')).slice(table.length),
+      [
+        '',
+        'port_forwarding_rules:',
+        '+------+----------+------------+---------------+',
+        '| name | protocol | guest_port | host_port     |',
+        '+------+----------+------------+---------------+',
+        '| f1   | tcp      | 80         | 8080          |',
+        '+------+----------+------------+---------------+',
+        '| f2   | tcp      | 9000       | /run/web.sock |',
+        '+------+----------+------------+---------------+',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('the network of a card, for scripts', async () => {
+    daemon.forwards = [...forwards];
+    assert.partialDeepStrictEqual(JSON.parse(await ok('show web network -o json')), {
+      mode: 'user-v2',
+      controller: 'virtio-net',
+      ip: '192.168.105.5',
+      mac: '52:54:00:12:34:56',
+      mtu: 65_520,
+      port_forwarding_rules: [
+        { name: 'f1', protocol: 'tcp', guest_port: 80, host_port: 8080, host: '127.0.0.1:8080', state: 'listening' },
+        { name: 'f2', protocol: 'tcp', guest_port: 9000, host: '/run/web.sock', state: 'listening' },
+      ],
+    });
+    assert.match(await ok('show web network -o yaml'), /^mode: user-v2\ncontroller: virtio-net\n/);
+    assert.equal(await ok('show web network -q'), 'web\n');
+  });
+
+  test('another of its networks', async () => {
+    const second = nicView('web', { key: 'web/1', network: 'dev', address4: ['10.0.0.9'], attachment: 'netns' });
+    daemon.guests = [{ ...guestView('web'), nics: [nicView('web'), second] }];
     assert.equal(await ok('show web network ip --network dev'), '10.0.0.9\n');
+    assert.equal(await ok('show web network controller --network dev'), 'tap\n');
+    assert.equal(await ok('show web nics'), 'web/0 on lab, web/1 on dev\n');
+    daemon.guests = [{ ...guestView('web', { attachment: null }), registered: false }];
+    assert.equal((await ask('show web network controller')).code, 3);
   });
 
   test('its forwards and no others', async () => {
-    const forward = {
-      network: 'lab',
-      protocol: 'tcp',
-      direction: 'host',
-      origin: 'api',
-      state: 'listening',
-      problem: null,
-      connections: 2,
-    } as const;
-    daemon.forwards = [
-      { id: 'f1', host: '127.0.0.1:8080', guest: 'web:80', ...forward },
-      { id: 'f2', host: '127.0.0.1:8081', guest: '[fd00:105::5]:81', ...forward },
-      { id: 'f3', host: '127.0.0.1:8082', guest: 'db:80', ...forward },
-      { id: 'f4', host: '/run/app.sock', guest: '5000', ...forward, direction: 'reverse' },
-    ];
-    assert.equal(await ok('show web port -q'), 'f1\nf2\n');
-    assert.equal(await ok('show web port host'), '127.0.0.1:8080\n127.0.0.1:8081\n');
-    assert.match(await ok('show web port'), /^f1 +tcp +127\.0\.0\.1:8080 +-> +web:80 +lab +2 +listening$/m);
+    daemon.forwards = [...forwards];
+    assert.equal(await ok('show web port -q'), 'f1\nf2\nf5\n');
+    assert.equal(await ok('show web port host'), '127.0.0.1:8080\n/run/web.sock\n[::1]:8000-8010\n');
+    assert.equal(await ok('show web port host_ip'), '127.0.0.1\n-\n::1\n');
+    assert.equal(
+      await ok('show web port'),
+      [
+        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
+        '| name | protocol | guest_port | host_port     | host_ip   | network | open | state     |',
+        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
+        '| f1   | tcp      | 80         | 8080          | 127.0.0.1 | lab     | 2    | listening |',
+        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
+        '| f2   | tcp      | 9000       | /run/web.sock | -         | lab     | 2    | listening |',
+        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
+        '| f5   | tcp      | 8000-8010  | 8000-8010     | ::1       | dev     | 2    | stopped   |',
+        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
+        '',
+      ].join('\n'),
+    );
+    assert.deepEqual(JSON.parse(await ok('show web port -o json')), [forwards[0], forwards[1], forwards[4]]);
+  });
+
+  test('is as wide as the terminal at most, and coloured only where that is wanted', async () => {
+    daemon.forwards = [...forwards, { ...forwards[0], id: 'f6', host: `/run/${'long/'.repeat(20)}x.sock` }];
+    const wide = await ok('show web port');
+    const onTerminal = await ok('show web port', { terminal: true });
+    const width = (text: string): number => Math.max(...text.split('\n').map(({ length }) => length));
+    assert.ok(width(wide) > 150);
+    assert.ok(onTerminal.includes('\u001B[32mlistening\u001B[0m'));
+    assert.equal(width(await ok('show web port', { terminal: true, env: { NO_COLOR: '1' } })), 100);
   });
 });
 
@@ -302,7 +411,7 @@ describe('shapes', () => {
   });
 
   test('are part of what a guest is shown as, from its side', async () => {
-    assert.match(await ok('show web'), /^shape +<-> all: delay 5ms; <- db: partition; -> db: loss 1%$/m);
+    assert.match(await ok('show web'), /^\| shape +\| <-> all: delay 5ms; <- db: partition; -> db: loss 1% +\|$/m);
     assert.equal(await ok('show web shape'), '<-> all: delay 5ms; <- db: partition; -> db: loss 1%\n');
   });
 

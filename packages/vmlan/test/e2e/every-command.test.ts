@@ -46,6 +46,8 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['wait web --for ip --timeout 30s', 'text'],
   ['list', 'data'],
   ['show web', 'data'],
+  ['show web network', 'data'],
+  ['show web port', 'data'],
   ['network leases lab', 'data'],
   ['forward add auto web:80 --network lab', 'done'],
   ['forward add 127.0.0.1:28080 web:80 --network lab', 'done'],

@@ -41,6 +41,11 @@ export class Output {
     return this.#options.coloured;
   }
 
+  /** Columns of the terminal that data goes to; undefined: it goes elsewhere. */
+  get width(): number | undefined {
+    return this.#io.stdout.isTTY === true ? this.#io.stdout.columns : undefined;
+  }
+
   async show(document: unknown, views: Views): Promise<void> {
     this.write(await this.#render(document, views));
   }

@@ -45,7 +45,8 @@ export function formatDetails(entries: readonly (readonly [name: string, value: 
 export const painted = (text: string, colour: Colour | null): string =>
   colour === null ? text : `\u001B[${SGR[colour]}m${text}\u001B[0m`;
 
-function cellText(value: string | number | null): string {
+/** What stands in a cell, safe to show. */
+export function cellText(value: string | number | null): string {
   if (value === null || value === '') return EMPTY;
   return printable(String(value));
 }

@@ -4,10 +4,19 @@
  * Zone: control.
  */
 import { VmlanError } from '../../client/errors.ts';
-import type { Field } from './guests.ts';
 
-/** The value as text. Throws `usage` for a name that is no field and `not-found` for a field without a value. */
-export function pickField(fields: readonly Field[], name: string, owner: string): string {
+export type Field = readonly [name: string, value: string | number | null];
+
+/**
+ * The value as text. Throws `usage` for a name that is no field and `not-found` for a field without a value, with `hint`
+ * if there is one.
+ */
+export function pickField(
+  fields: readonly Field[],
+  name: string,
+  owner: string,
+  hint?: (field: string) => string | undefined,
+): string {
   const field = fields.find(([known]) => known === name);
   if (field === undefined)
     throw unknownField(
@@ -15,7 +24,9 @@ export function pickField(fields: readonly Field[], name: string, owner: string)
       fields.map(([known]) => known),
     );
   const [, value] = field;
-  if (value === null || value === '') throw new VmlanError('not-found', `${owner} has no ${name} now`);
+  if (value === null || value === '') {
+    throw new VmlanError('not-found', `${owner} has no ${name} now`, { hint: hint?.(name) });
+  }
   return String(value);
 }
 

@@ -22,16 +22,6 @@ const FORWARD_COLUMNS: readonly Column<ForwardView>[] = [
 export const forwardTable = (forwards: readonly ForwardView[], coloured: boolean): string =>
   formatTable(FORWARD_COLUMNS, forwards, coloured);
 
-/** The fields that `vmlan show NAME port FIELD` knows. */
-export const FORWARD_FIELDS: readonly (readonly [name: string, value: (forward: ForwardView) => string | number])[] = [
-  ['id', (forward) => forward.id],
-  ['protocol', (forward) => forward.protocol],
-  ['host', (forward) => forward.host],
-  ['guest', (forward) => forward.guest],
-  ['state', (forward) => forward.state],
-  ['open', (forward) => forward.connections],
-];
-
 const RECORD_COLUMNS: readonly Column<RecordView>[] = [
   { title: 'id', value: (record) => record.id },
   { title: 'name', value: (record) => record.name },

@@ -1,12 +1,11 @@
 /**
- * Guests as rows and fields: one row per network card.
+ * Guests as rows: one per network card.
  *
  * Zone: control.
  */
-import type { GuestView, NetworkView, NicView } from '../../model/api.ts';
+import type { GuestView, NicView } from '../../model/api.ts';
 import { formatTable } from '../output/table.ts';
 import type { Colour, Column } from '../output/table.ts';
-import { formatAge } from './time.ts';
 
 interface Row {
   readonly guest: GuestView;
@@ -39,45 +38,4 @@ export function guestTable(guests: readonly GuestView[], coloured: boolean): str
     guest.nics.length === 0 ? [{ guest, nic: null }] : guest.nics.map((nic) => ({ guest, nic })),
   );
   return formatTable(COLUMNS, rows, coloured);
-}
-
-export type Field = readonly [name: string, value: string | number | null];
-
-/** What `vmlan show NAME` prints, in this order; each name may follow as FIELD. */
-export function summaryFields(guest: GuestView, nic: NicView, nowMs: number): Field[] {
-  const { counters } = nic;
-  return [
-    ['name', guest.name],
-    ['network', nic.network],
-    ['state', nic.state],
-    ['ip', firstAddress4(nic)],
-    ['ipv6', firstAddress6(nic)],
-    ['mac', nic.mac],
-    ['hostname', nic.hostname],
-    ['names', guest.names.join(' ')],
-    ['link', nic.link],
-    ['attachment', nic.attachment],
-    ['age', formatAge(nic.sinceMs, nowMs)],
-    ['sent', counters && counters.bytesFromGuest],
-    ['received', counters && counters.bytesToGuest],
-    ['dropped', counters && counters.dropsFromGuest + counters.dropsToGuest],
-  ];
-}
-
-/** What `vmlan show NAME network` prints. */
-export function networkFields(nic: NicView, network: NetworkView): Field[] {
-  return [
-    ['network', network.name],
-    ['mode', network.mode],
-    ['driver', network.driver],
-    ['state', nic.state],
-    ['ip', firstAddress4(nic)],
-    ['ipv6', firstAddress6(nic)],
-    ['mac', nic.mac],
-    ['gateway', network.gateway],
-    ['gateway6', network.gateway6],
-    ['dns', network.dns],
-    ['domain', network.domain],
-    ['mtu', network.mtu],
-  ];
 }

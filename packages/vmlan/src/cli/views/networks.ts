@@ -7,7 +7,7 @@ import type { LeaseView, NetworkView } from '../../model/api.ts';
 import { formatTable } from '../output/table.ts';
 import type { Column } from '../output/table.ts';
 import { stateColour } from './guests.ts';
-import type { Field } from './guests.ts';
+import type { Field } from './field.ts';
 import { formatAge, formatSpan } from './time.ts';
 
 const COLUMNS: readonly Column<NetworkView>[] = [
