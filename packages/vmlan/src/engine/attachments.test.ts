@@ -171,6 +171,17 @@ describe('a stream that is listened for', () => {
   });
 });
 
+test('a broadcast goes to every port of a full network, and its sender still gets the answer', () => {
+  const bench = new EngineBench({ arenaBytes: 640 << 20, kernel: { maxFds: 20_000 } });
+  add(bench, listening(TCP, null));
+  const machines = Array.from({ length: MAX_PORTS }, () => Machine.dials(bench));
+  const last = machines.at(-1)!;
+  last.says(asks('192.168.104.2'));
+  assert.deepEqual(last.hears(), [ANSWER]);
+  assert.equal(machines.filter((machine) => machine.hears()?.length === 1).length, MAX_PORTS - 1);
+  assert.equal(bench.counter('drop_link_queue_full'), 0);
+});
+
 describe('a stream that is connected', () => {
   test('waits for its far end, and connects again', () => {
     const bench = new EngineBench();

@@ -13,6 +13,7 @@ import * as C from '../sys/constants.ts';
 import { openLibc, releaseArena } from '../sys/libc.ts';
 import { accelerate } from '../wire/checksum.ts';
 import { newSumKernel } from '../wire/simd-sum.ts';
+import { ARENA_BYTES } from './arena-bytes.ts';
 import type { EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
 import { NetworkEngine } from './network-engine.ts';
 import { AWAKE_US } from './waiting.ts';
@@ -24,9 +25,6 @@ export interface EngineWorkerData {
   /** The first four bytes receive the eventfd that wakes the engine. */
   readonly wake: SharedArrayBuffer;
 }
-
-/** Address space for buffers; pages are only used when touched. */
-const ARENA_BYTES = 512 * 1024 * 1024;
 
 const { config, port, wake } = workerData as EngineWorkerData;
 const send = (message: FromEngine): void => port.postMessage(message);

@@ -229,7 +229,7 @@ describe('the transmit queue', () => {
   });
 
   test('refuses when all buffers are in use', () => {
-    const shared = new StreamBuffers(arenaOf(200));
+    const shared = new StreamBuffers(arenaOf(400));
     const counters = new Counters();
     while (shared.queues.take() !== 0);
     assert.equal(shared.queues.inUse, MAX_QUEUES);

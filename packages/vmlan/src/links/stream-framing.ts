@@ -21,9 +21,10 @@ export const QUEUE_LEN: number = 384 * 1024;
 const KEPT_FREE = 72 * 1024;
 /** Share of the rest that TCP may plan with: headers of cut segments need theirs. */
 const PLANNED = 0.9;
-/** Links that may have frames queued (or half received) at the same time. */
-export const MAX_QUEUES = 512;
-const MAX_PARTIALS = 1024;
+/** Links that may have frames queued (or half received) at the same time: all of a network, as after each broadcast. */
+export const MAX_QUEUES = 1024;
+export const MAX_PARTIALS = 1024;
+export const PARTIAL_LEN: number = MAX_FRAME_LEN + LENGTH_FIELD;
 
 export const DROP_QUEUE_FULL: number = counter('drop_link_queue_full');
 export const DROP_BAD_FRAMING: number = counter('drop_bad_stream_framing');
@@ -46,7 +47,7 @@ export class StreamBuffers {
     this.joined = arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
     this.cut = arena.alloc(64 + MAX_FRAME_LEN, 64) + 64;
     this.queues = new BufferPool(arena, QUEUE_LEN, MAX_QUEUES);
-    this.partials = new BufferPool(arena, MAX_FRAME_LEN + LENGTH_FIELD, MAX_PARTIALS);
+    this.partials = new BufferPool(arena, PARTIAL_LEN, MAX_PARTIALS);
   }
 }
 

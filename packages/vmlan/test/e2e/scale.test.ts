@@ -21,8 +21,8 @@ import { Vmlan } from '../support/vmlan.ts';
 
 const GUESTS = 1000;
 const FORWARDS = 10_000;
-/** Guests that are there. */
-const STATIONS = 100;
+/** Guests that ask for their leases at a time. */
+const AT_A_TIME = 50;
 const MAX_DAEMON_BYTES = 200 * 1024 * 1024;
 const CONFIG = 'networks:\n  lab: { mode: user-v2, subnet: 10.90.0.0/16, subnet6: off, autostart: true }\n';
 const FIRST_PORT = 20_000;
@@ -51,7 +51,13 @@ const residentBytes = (pid: number): number =>
 const hardDescriptorLimit = (): number =>
   Number(/Max open files\s+\d+\s+(\d+|unlimited)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
 
-test('1 000 guests and 10 000 forwards in one network', { timeout: 180_000 }, async (t) => {
+/** Every broadcast of it reaches all that came before. */
+async function boot(vmlan: Vmlan, i: number, stations: AsyncDisposableStack): Promise<void> {
+  const socket = join(vmlan.folder, 'run', 'networks', 'lab', 'guests', `g${i}.sock`);
+  await stations.use(await Station.connect(socket, macOf(i))).obtainLease();
+}
+
+test('1 000 guests and 10 000 forwards in one network', { timeout: 240_000 }, async (t) => {
   if (!needsRoot(t)) return;
   if (hardDescriptorLimit() < FORWARDS + 2 * GUESTS) return t.skip(`ulimit -Hn is ${hardDescriptorLimit()}`);
   await using lab = await Lab.create();
@@ -64,25 +70,20 @@ test('1 000 guests and 10 000 forwards in one network', { timeout: 180_000 }, as
   await vmlan.ok('up');
   const api = new Client({ kind: 'unix', path: join(vmlan.folder, 'run', 'vmlan.sock') });
 
-  const stations: Station[] = [];
-  for (let i = 0; i < STATIONS; i++) {
-    const socket = join(vmlan.folder, 'run', 'networks', 'lab', 'guests', `g${i}.sock`);
-    const station = await Station.connect(socket, macOf(i));
-    stations.push(station);
-    await station.obtainLease();
+  await using stations = new AsyncDisposableStack();
+  for (let first = 0; first < GUESTS; first += AT_A_TIME) {
+    await Promise.all(numbered(AT_A_TIME, (i) => boot(vmlan, first + i, stations)));
   }
 
   for (let round = 0; round < 5; round++) {
     const guests = await api.call('listGuests', {});
     assert.equal(guests.length, GUESTS);
-    assert.equal(guests.filter(({ nics }) => nics[0]?.state === 'connected').length, STATIONS);
+    assert.equal(guests.filter(({ nics }) => nics[0]?.state === 'connected').length, GUESTS);
     const forwards = await api.call('listForwards', {});
     assert.equal(forwards.length, FORWARDS);
-    const listening = forwards.filter(({ state: is }) => is === 'listening').length;
-    assert.equal(listening, STATIONS * (FORWARDS / GUESTS));
-    assert.ok(forwards.every(({ state: is }) => is === 'listening' || is === 'waiting-for-guest'));
-    assert.equal((await api.call('listLeases', { params: { name: 'lab' } })).length, STATIONS);
-    assert.equal((await api.call('listRecords', {})).length, STATIONS);
+    assert.ok(forwards.every(({ state: is }) => is === 'listening'));
+    assert.equal((await api.call('listLeases', { params: { name: 'lab' } })).length, GUESTS);
+    assert.equal((await api.call('listRecords', {})).length, GUESTS);
     const status = await api.call('status');
     assert.equal(status.guests.length, GUESTS);
     assert.ok(residentBytes(status.pid) < MAX_DAEMON_BYTES, `${residentBytes(status.pid)} bytes`);
@@ -101,5 +102,4 @@ test('1 000 guests and 10 000 forwards in one network', { timeout: 180_000 }, as
   const { pid, networks } = await api.call('status');
   assert.ok(residentBytes(pid) < MAX_DAEMON_BYTES, `${residentBytes(pid)} bytes`);
   t.diagnostic(`daemon ${residentBytes(pid)} bytes, network ${residentBytes(networks[0]!.pid!)} bytes`);
-  for (const station of stations) await station[Symbol.asyncDispose]();
 });
