@@ -17,10 +17,10 @@ import {
 /** `\|` is a bar within a cell. */
 const CELL_BORDER = /(?<!\\)\|/;
 
-export function renderConfigManual(markdown: string, version: string): string {
+export function renderConfigManual(markdown: string, version: string, date: string): string {
   const [introduction = '', ...sections] = markdown.replaceAll(/<!--[\s\S]*?-->\n*/g, '').split(/^## /m);
   return [
-    `.TH "NETWORKS.YAML" 5 "" ${quoted(`vmlan ${version}`)} "vmlan"`,
+    `.TH "NETWORKS.YAML" 5 "${date}" ${quoted(`vmlan ${version}`)} "vmlan"`,
     PLAIN_LINES,
     section('Name', 'networks.yaml \\- the networks of vmlan'),
     section('Description', ...blocks(introduction.replace(/^# .*\n/, ''))),
@@ -55,13 +55,14 @@ function blocks(text: string): string[] {
 
 const unlinked = (text: string): string => text.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
 
-/** Key, type, default, meaning and example: the meaning first, as in any manual. */
+/** A name, and what the other columns say of it: the meaning first, as in any manual. */
 function table(text: string): string[] {
-  const [, , ...rows] = text.split('\n').map((line) => line.split(CELL_BORDER).slice(1, -1));
+  const lines = text.split('\n').map((line) => line.split(CELL_BORDER).slice(1, -1));
+  const [titles = [], , ...rows] = lines.map((row) => row.map(cellText));
   return rows.map((row) => {
-    const [key = '', type = '', preset = '', meaning = '', example = ''] = row.map((cell) =>
-      cell.trim().replaceAll('\\|', '|').replaceAll('<br>', ', '),
-    );
+    const [key = ''] = row;
+    const cell = (title: string): string => row[titles.indexOf(title)] ?? '';
+    const [type, preset, meaning, example] = [cell('Type'), cell('Default'), cell('Meaning'), cell('Example')];
     const facts = [
       meaning,
       ...(type === '' ? [] : [`Type: ${type}.`]),
@@ -71,3 +72,5 @@ function table(text: string): string[] {
     return tagged(bold(roffText(plain(key))), roffProse(facts.join(' ')));
   });
 }
+
+const cellText = (cell: string): string => cell.trim().replaceAll('\\|', '|').replaceAll('<br>', ', ');

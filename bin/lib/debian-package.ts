@@ -18,6 +18,7 @@ import { COMPLETION_SCRIPTS } from '../../packages/vmlan/src/cli/completion-scri
 import { joinSources } from './build.ts';
 import { changelog, control, copyright } from './debian-texts.ts';
 import { writeManual } from './manual.ts';
+import { sourceDate } from './source-date.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 const HOME = join(CHECKOUT, 'packages/vmlan');
@@ -148,22 +149,6 @@ const checksums = (root: string): string =>
     .join('');
 
 const totalBytes = (root: string): number => below(root).reduce((sum, path) => sum + statSync(path).size, 0);
-
-/** SOURCE_DATE_EPOCH, or when the sources were committed; the beginning of time where nobody knows. */
-function sourceDate(): Date {
-  const told = process.env['SOURCE_DATE_EPOCH'];
-  if (told !== undefined) return new Date(Number(told) * 1000);
-  try {
-    const seconds = execFileSync('git', ['log', '-1', '--format=%ct'], {
-      cwd: CHECKOUT,
-      encoding: 'utf8',
-      stdio: 'pipe',
-    });
-    return new Date(Number(seconds) * 1000);
-  } catch {
-    return new Date(0);
-  }
-}
 
 async function main(args: readonly string[]): Promise<void> {
   const quick = args[0] === '--quick';

@@ -1,7 +1,7 @@
 /**
  * The manual pages, made from the command tree like `--help` and docs/cli.md: vmlan.1 and one for each command.
  *
- * Zone: control.  man-pages(7) for the sections and their order. No date: the same sources give the same pages.
+ * Zone: control.  man-pages(7) for the sections and their order.
  */
 import { readCommandTree } from './command-page.ts';
 import type { CommandPage } from './command-page.ts';
@@ -29,15 +29,23 @@ export interface ManualPage {
   readonly text: string;
 }
 
-export async function renderManual(version: string): Promise<ManualPage[]> {
+/** What stands at the foot of each page. */
+interface Footer {
+  readonly version: string;
+  /** `2026-11-21`. */
+  readonly date: string;
+}
+
+export async function renderManual(version: string, date: string): Promise<ManualPage[]> {
   const root = await readCommandTree();
-  return [rootPage(root, version), ...root.commands.map((page) => commandPage(page, root, version))];
+  const footer = { version, date };
+  return [rootPage(root, footer), ...root.commands.map((page) => commandPage(page, root, footer))];
 }
 
 const nameOf = ({ path }: CommandPage): string => ['vmlan', ...path].join('-');
 
-function rootPage(root: CommandPage, version: string): ManualPage {
-  return page('vmlan', version, [
+function rootPage(root: CommandPage, footer: Footer): ManualPage {
+  return page('vmlan', footer, [
     section('Name', 'vmlan \\- a network for virtual machines, without root'),
     section('Synopsis', synopsis(root.usage)),
     section('Description', roffProse(root.description), '.PP', roffProse(OUTPUT_FACTS)),
@@ -54,12 +62,12 @@ function rootPage(root: CommandPage, version: string): ManualPage {
   ]);
 }
 
-function commandPage(command: CommandPage, root: CommandPage, version: string): ManualPage {
+function commandPage(command: CommandPage, root: CommandPage, footer: Footer): ManualPage {
   const { description, summary, alias, terms, commands, examples } = command;
   const leaves = commands.length === 0 ? [command] : commands.flatMap(leavesOf);
   const also = alias === null ? [] : ['.PP', roffProse(`It may be written \`vmlan ${alias}\`.`)];
   const others = root.commands.filter((each) => each !== command).map((each) => `${nameOf(each)}(1)`);
-  return page(nameOf(command), version, [
+  return page(nameOf(command), footer, [
     section('Name', `${roffText(nameOf(command))} \\- ${roffText(summary)}`),
     section('Synopsis', leaves.map(({ usage }) => synopsis(usage)).join('\n.br\n')),
     section('Description', roffProse(description), ...also),
@@ -84,9 +92,9 @@ function leafSection({ path, description, alias, terms, examples }: CommandPage)
   );
 }
 
-const page = (name: string, version: string, sections: readonly string[]): ManualPage => ({
+const page = (name: string, { version, date }: Footer, sections: readonly string[]): ManualPage => ({
   file: `${name}.1`,
-  text: `.TH ${quoted(name.toUpperCase())} 1 "" ${quoted(`vmlan ${version}`)} "vmlan"\n${PLAIN_LINES}\n${sections.join('\n')}\n`,
+  text: `.TH ${quoted(name.toUpperCase())} 1 "${date}" ${quoted(`vmlan ${version}`)} "vmlan"\n${PLAIN_LINES}\n${sections.join('\n')}\n`,
 });
 
 /** `vmlan network show <network> [field]`: words bold, placeholders italic. */

@@ -4,6 +4,7 @@
  * Zone: control.  config-reference.test.ts formats the page and keeps it current.
  */
 import type { JsonSchema } from './json-schema.ts';
+import { MODE_MEANINGS } from './network.ts';
 
 const INTRODUCTION = `# networks.yaml
 
@@ -56,7 +57,12 @@ export function renderConfigReference(schema: JsonSchema): string {
     );
     return `## ${title}\n\n| Key | Type | Default | Meaning | Example |\n| --- | --- | --- | --- | --- |\n${rows.join('')}`;
   });
-  return [INTRODUCTION, ...sections].join('\n');
+  return [INTRODUCTION, ...sections, modesSection()].join('\n');
+}
+
+function modesSection(): string {
+  const rows = Object.entries(MODE_MEANINGS).map(([mode, meaning]) => `| \`${mode}\` | ${meaning} |\n`);
+  return `## The modes\n\n| Mode | Meaning |\n| --- | --- |\n${rows.join('')}`;
 }
 
 /** `networks.NAME.forwards[]`: NAME is any key of a map, `[]` an entry of a list. */

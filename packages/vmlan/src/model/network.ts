@@ -18,6 +18,22 @@ export const MODES: readonly [
 ] = ['user', 'user-v2', 'shared', 'nat', 'host', 'bridged', 'routed', 'isolated', 'unmanaged'];
 export type Mode = (typeof MODES)[number];
 
+/** What guests may reach in each mode, in words for docs/config.md and networks.yaml(5). */
+export const MODE_MEANINGS: Readonly<Record<Mode, string>> = {
+  user: 'Each guest is alone on a segment of its own, always with the same address. It goes out through the host; forwards lead in.',
+  'user-v2':
+    'Guests have addresses of one subnet and reach each other, also by name. They go out through the host; forwards lead in.',
+  shared:
+    'As `user-v2`, and the host is their neighbour: it reaches guests at their addresses where vmlan runs as root, which a TAP takes.',
+  nat: 'As `shared`, without the guards against guests with a false address. For guests that you trust.',
+  host: 'Guests and the host reach each other, as in `shared`; nothing goes out.',
+  isolated:
+    'Guests reach each other and nobody else: no gateway, no forwards. They are given addresses when the network has a `subnet`.',
+  bridged: 'Guests are on the LAN of the card `interface`, and get their addresses there. Not in this version.',
+  routed: 'As `shared`, without NAT: the LAN needs a route to the subnet. Not in this version.',
+  unmanaged: 'Guests are on whatever is behind `socket`, such as socket_vmnet. Not in this version.',
+};
+
 export const DRIVERS: readonly ['auto', 'userspace', 'linux', 'vmnet', 'ovn'] = [
   'auto',
   'userspace',

@@ -219,7 +219,7 @@ function withoutEmpty(value: unknown): unknown {
 const networkShape = {
   mode: z.enum(MODES).meta({
     description:
-      'What guests may reach: see the modes in README.md. bridged, routed and unmanaged are read, and refused when they are to start.',
+      'What guests may reach; the modes are explained in docs/config.md. bridged, routed and unmanaged are read, and refused when they are to start.',
     'x-examples': ['shared'],
   }),
   driver: key(z.enum(DRIVERS), 'What moves the frames. This version has userspace alone.', {

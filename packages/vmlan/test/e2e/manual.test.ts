@@ -4,16 +4,14 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { MODES } from '../../src/model/network.ts';
 import { needs } from '../support/needs.ts';
 import { output, run } from '../support/process.ts';
 import { CHECKOUT } from '../support/source-files.ts';
-
-/** Pages carry no date, so that the same sources give the same bytes. */
-const NO_DATE = /^mandoc: \S+: WARNING: missing date, using "": TH$/;
 
 describe('the manual pages', () => {
   let folder = '';
@@ -34,8 +32,15 @@ describe('the manual pages', () => {
   test('mandoc finds no fault', async (t) => {
     if (!needs(t, 'mandoc')) return;
     const { stdout, stderr } = await run(['mandoc', '-Tlint', '-W', 'warning', ...pages]);
-    const faults = `${stdout}${stderr}`.split('\n').filter((line) => line !== '' && !NO_DATE.test(line));
-    assert.deepEqual(faults, []);
+    assert.deepEqual([stdout, stderr], ['', '']);
+  });
+
+  test('networks.yaml(5) explains each mode', async () => {
+    const text = await readFile(join(folder, 'networks.yaml.5'), 'utf8');
+    const modes = text.slice(text.indexOf('.SH "The modes"'));
+    for (const mode of MODES) {
+      assert.match(modes, new RegExp(`^\\\\fB${mode.replace('-', String.raw`\\-`)}\\\\fR\\n[A-Z]`, 'm'), mode);
+    }
   });
 
   test('whatis and apropos find them', async (t) => {
