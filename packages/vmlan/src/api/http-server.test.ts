@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { until, within } from '../core/deadline.fixture.ts';
 import { silentLogger } from '../core/logger.ts';
 import { MAX_UNANSWERED } from './connections.ts';
 import { HttpListeners, MAX_HEADER_BYTES } from './http-server.ts';
@@ -17,6 +18,7 @@ after(() => rmSync(directory, { recursive: true }));
 let made = 0;
 const GET = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
 const MIB = 1_048_576;
+const PATIENCE_MS = 10_000;
 
 class Served implements AsyncDisposable {
   readonly path: string = join(directory, `${made++}.sock`);
@@ -62,9 +64,10 @@ class Client {
     return this;
   }
 
-  async until(wanted: RegExp): Promise<void> {
-    while (!wanted.test(this.text))
-      await Promise.race([once(this.socket, 'data'), this.closed.then(() => assert.fail(this.text))]);
+  async hears(wanted: RegExp): Promise<void> {
+    const closed = this.closed.then(() => assert.fail(`closed after ${this.text}`));
+    const more = (): Promise<unknown> => Promise.race([once(this.socket, 'data'), closed]);
+    while (!wanted.test(this.text)) await within(`${wanted} behind ${this.text}`, PATIENCE_MS, more());
   }
 }
 
@@ -75,11 +78,11 @@ describe('connections', () => {
     await using served = await Served.start(ok, { maxConnections: 3 });
     const clients = [await served.connect(), await served.connect(), await served.connect()];
     clients[0]!.read().socket.write(GET);
-    await clients[0]!.until(/fine/);
+    await clients[0]!.hears(/fine/);
     const fourth = (await served.connect()).read();
     await clients[1]!.closed;
     fourth.socket.write(GET);
-    await fourth.until(/fine/);
+    await fourth.hears(/fine/);
     assert.ok(!clients[0]!.socket.destroyed && !clients[2]!.socket.destroyed);
     assert.equal(served.listeners.connections, 3);
   });
@@ -91,12 +94,12 @@ describe('connections', () => {
     });
     const clients = [(await served.connect()).read(), (await served.connect()).read()];
     for (const { socket } of clients) socket.write(GET);
-    while (answers.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    await until('two requests', PATIENCE_MS, () => answers.length === 2);
     await (
       await served.connect()
     ).closed;
     for (const answer of answers) answer();
-    for (const client of clients) await client.until(/fine/);
+    for (const client of clients) await client.hears(/fine/);
   });
 
   test('with many unanswered requests are closed', async () => {
@@ -113,7 +116,7 @@ describe('connections', () => {
     await using served = await Served.start((_request, response) => response.end(`${asked++};`));
     const client = (await served.connect()).read();
     client.socket.write(GET.repeat(MAX_UNANSWERED));
-    await client.until(new RegExp(`${MAX_UNANSWERED - 1};`));
+    await client.hears(new RegExp(`${MAX_UNANSWERED - 1};`));
     assert.equal(
       client.text.match(/\d+;/g)?.join(''),
       Array.from({ length: MAX_UNANSWERED }, (_, i) => `${i};`).join(''),
@@ -129,8 +132,8 @@ describe('connections', () => {
     deaf.socket.write('GET /large HTTP/1.1\r\nhost: x\r\n\r\n');
     const other = (await served.connect()).read();
     other.socket.write(GET);
-    await other.until(/fine/);
-    while (served.listeners.connections > 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    await other.hears(/fine/);
+    await until('one connection to be left', PATIENCE_MS, () => served.listeners.connections === 1);
     assert.ok(!other.socket.destroyed);
   });
 
@@ -146,9 +149,9 @@ describe('connections', () => {
       socket.pause();
       socket.write(`GET /${size} HTTP/1.1\r\nhost: x\r\n\r\n`);
     }
-    while (served.listeners.connections > 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until('one connection to be left', PATIENCE_MS, () => served.listeners.connections === 1);
     slow.read().socket.resume();
-    await slow.until(/content-length: 4194304/i);
+    await slow.hears(/content-length: 4194304/i);
   });
 });
 
@@ -252,5 +255,5 @@ test('a failed listener leaves the others', async () => {
   await assert.rejects(served.listeners.listenAt(join(directory, 'missing/x.sock'), null), /listen/);
   const client = (await served.connect()).read();
   client.socket.write(GET);
-  await client.until(/fine/);
+  await client.hears(/fine/);
 });

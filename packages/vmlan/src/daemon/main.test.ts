@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { Client } from '../client/client.ts';
+import { until } from '../core/deadline.fixture.ts';
 
 const directory = mkdtempSync('/tmp/vmlan-main-');
 chmodSync(directory, 0o711);
 after(() => rmSync(directory, { recursive: true }));
 const PROGRAM = join(import.meta.dirname, 'main.ts');
+const PATIENCE_MS = 30_000;
 
 interface Started {
   readonly exit: Promise<{ readonly code: number | null; readonly stderr: string }>;
@@ -60,18 +62,17 @@ test('SIGHUP loads the file again, and a broken one is left', async () => {
   const daemon = start(['--config', file], {});
   const names = async (): Promise<string[]> =>
     (await client.call('listNetworks').catch(() => [])).map(({ name }) => name).filter((name) => /^o|^t/.test(name));
-  const until = async (wanted: readonly string[]): Promise<void> => {
-    while ((await names()).join() !== wanted.join()) await new Promise((resolve) => setTimeout(resolve, 20));
-  };
-  await until(['one']);
+  const serves = (...wanted: readonly string[]): Promise<unknown> =>
+    until(`networks ${wanted.join()}`, PATIENCE_MS, async () => (await names()).join() === wanted.join());
+  await serves('one');
   write(['one', 'two']);
   daemon.kill('SIGHUP');
-  await until(['one', 'two']);
+  await serves('one', 'two');
   writeFileSync(file, 'networks: [');
   daemon.kill('SIGHUP');
   write(['two']);
   daemon.kill('SIGHUP');
-  await until(['two']);
+  await serves('two');
   const { entries } = await client.call('getConfig');
   assert.partialDeepStrictEqual(
     entries.find(({ key }) => key === 'paths.config'),
@@ -83,10 +84,8 @@ test('SIGHUP loads the file again, and a broken one is left', async () => {
 
 test('it serves until SIGTERM, refuses a second one, and leaves its networks to the next', async () => {
   const client = new Client({ kind: 'unix', path: join(directory, 'run', 'vmlan.sock') });
-  const answers = async (): Promise<void> => {
-    while ((await client.call('health').catch(() => null)) === null)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-  };
+  const answers = (): Promise<unknown> =>
+    until('the daemon to answer', PATIENCE_MS, () => client.call('health').catch(() => false));
   const first = start(['--foreground'], {});
   await answers();
   const { pid } = await client.call('startNetwork', { params: { name: 'user-v2' } });

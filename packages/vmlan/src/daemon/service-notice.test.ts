@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { silentLogger } from '../core/logger.ts';
 import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM } from '../sys/constants.ts';
 import { openLibc } from '../sys/libc.ts';
@@ -51,7 +51,7 @@ describe('a service manager hears', () => {
       notice.starting('starting');
       notice.ready('serving', () => Promise.resolve(true));
       notice.reloading(Promise.resolve());
-      await delay(0);
+      await turn();
       notice.stopping();
       const [starting, ready, reloading, reloaded, stopping] = manager.take();
       assert.equal(starting, 'STATUS=starting');
@@ -62,30 +62,30 @@ describe('a service manager hears', () => {
     });
   }
 
-  test('that the daemon lives, twice in the time of its watchdog, while it does', async () => {
+  test('that the daemon lives, twice in the time of its watchdog, while it does', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
     const path = join(directory, 'watchdog');
     using manager = new Manager(path);
     const env = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '40000', WATCHDOG_PID: String(process.pid) };
     using notice = await ServiceNotice.open(env, silentLogger);
     let isHealthy = true;
     notice.ready('serving', () => (isHealthy ? Promise.resolve(true) : Promise.reject(new Error('no answer'))));
-    const heard: string[] = [];
-    while (heard.filter((text) => text === 'WATCHDOG=1').length < 3) {
-      await delay(5);
-      heard.push(...manager.take());
-    }
+    const heardAfter = async (ms: number): Promise<string[]> => {
+      t.mock.timers.tick(ms);
+      await turn();
+      return manager.take();
+    };
+    assert.deepEqual(await heardAfter(19), ['READY=1\nSTATUS=serving']);
+    assert.deepEqual(await heardAfter(41), ['WATCHDOG=1', 'WATCHDOG=1', 'WATCHDOG=1']);
     isHealthy = false;
-    await delay(25);
-    manager.take();
-    await delay(100);
-    assert.deepEqual(manager.take(), []);
+    assert.deepEqual(await heardAfter(1000), []);
     isHealthy = true;
     notice.stopping();
-    await delay(50);
-    assert.equal(manager.take().length, 1, 'nothing after the farewell');
+    assert.equal((await heardAfter(1000)).length, 1, 'nothing after the farewell');
   });
 
-  test("nothing of somebody else's watchdog", async () => {
+  test("nothing of somebody else's watchdog", async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
     const path = join(directory, 'other');
     using manager = new Manager(path);
     using notice = await ServiceNotice.open(
@@ -93,7 +93,8 @@ describe('a service manager hears', () => {
       silentLogger,
     );
     notice.ready('serving', () => Promise.resolve(true));
-    await delay(50);
+    t.mock.timers.tick(1000);
+    await turn();
     assert.deepEqual(manager.take(), ['READY=1\nSTATUS=serving']);
   });
 });

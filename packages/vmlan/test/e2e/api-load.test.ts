@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { Client } from '../../src/client/client.ts';
-import { until } from '../support/deadline.ts';
+import { until, within } from '../support/deadline.ts';
 import { run } from '../support/process.ts';
 import { Vmlan } from '../support/vmlan.ts';
 
@@ -84,7 +84,7 @@ async function flood(socket: Socket, requests: number): Promise<void> {
     const batch = Math.min(10, requests - sent);
     socket.write(REQUEST.repeat(batch));
     sent += batch;
-    while (count.answered < sent) await once(socket, 'data');
+    while (count.answered < sent) await within(`${sent} answers`, PATIENCE_MS, once(socket, 'data'));
   }
 }
 

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import type { ErrorData } from '../../src/core/errors.ts';
 import type { NamespaceTarget, TapRequest } from '../../src/drivers/userspace/netns-attach.ts';
+import { until } from '../support/deadline.ts';
 import { needs, needsRoot, needsUserNamespaces } from '../support/needs.ts';
 import { asUser, Lab, NOBODY, type Namespace } from '../support/netns.ts';
 import { output, Process } from '../support/process.ts';
@@ -101,8 +102,10 @@ async function assertFrameArrives(enter: readonly string[], holder: Process): Pr
 
 /** Frames that were on their way come first. */
 async function assertGone(holder: Process): Promise<void> {
-  let answer = await read(holder);
-  while (!answer.startsWith('errno')) answer = await read(holder);
+  const answer = await until('an error in place of a frame', 10_000, async () => {
+    const next = await read(holder);
+    return next.startsWith('errno') && next;
+  });
   assert.equal(answer, `errno ${EBADFD}`);
 }
 

@@ -1,10 +1,10 @@
 /** TAPs of the userspace driver: into namespaces and for the host, over the stand-in datapath. Root only. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test } from 'node:test';
+import { until } from '../../core/deadline.fixture.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
 import { unprivilegedUser } from '../../sys/privileges.ts';
 import type { DriverEvent, NetnsTarget, WantedLink, WantedNetwork } from '../driver.ts';
@@ -79,19 +79,15 @@ describe('a namespace', { skip }, () => {
     await using bed = new Bed();
     const child = spawn('unshare', ['--net', 'sleep', '600']);
     const target = { pid: child.pid!, configure: false };
-    for (let tries = 0; tries < 200; tries++) {
-      // unshare has to be inside first.
-      const own = execFileSync('readlink', ['/proc/self/ns/net'], { encoding: 'utf8' });
-      if (execFileSync('readlink', [`/proc/${child.pid}/ns/net`], { encoding: 'utf8' }) !== own) break;
-      await delay(10);
-    }
+    const namespaceOf = (pid: number | string): string => readlinkSync(`/proc/${pid}/ns/net`);
+    await until('unshare to be inside', 10_000, () => namespaceOf(child.pid!) !== namespaceOf('self'));
     await bed.make(wanted([netns(target)]));
     assert.deepEqual(await bed.links(), ['attach box/0']);
     await bed.driver.close();
     bed.driver = bed.open();
     assert.deepEqual(await bed.links(), ['attach box/0']);
     child.kill('SIGKILL');
-    while ((await bed.links()).length > 0) await delay(20);
+    await until('the link to go', 10_000, async () => (await bed.links()).length === 0);
   });
 
   test('that is not there is an error, and changes nothing', async () => {

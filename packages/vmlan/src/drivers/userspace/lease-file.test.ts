@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, w
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { within } from '../../core/deadline.fixture.ts';
 import type { LeaseChanges } from '../../engine/control-messages.ts';
 import { LeaseFile, parseLeases } from './lease-file.ts';
 
@@ -35,7 +36,8 @@ function listen(file: LeaseFile): Heard {
     },
   });
   const next = async (count: number): Promise<void> => {
-    while (durable.length + trouble.length < count) await new Promise<void>((resolve) => (wake = resolve));
+    const more = (): Promise<void> => new Promise((resolve) => (wake = resolve));
+    while (durable.length + trouble.length < count) await within('word of the file', 10_000, more());
   };
   return { durable, trouble, next };
 }

@@ -16,6 +16,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../../core/deadline.fixture.ts';
 import { isRunning } from '../../sys/process-identity.ts';
 import { readPrivileges, unprivilegedUser } from '../../sys/privileges.ts';
 import type { DriverEvent, WantedNetwork } from '../driver.ts';
@@ -103,7 +104,7 @@ test('SIGTERM ends it cleanly', async () => {
   const ended = exited(bed);
   process.kill(identity.pid, 'SIGTERM');
   assert.match(await ended, /network lab stopped/);
-  while (isRunning(identity)) await new Promise(setImmediate);
+  await until('the process to be gone', 10_000, () => !isRunning(identity));
   assert.deepEqual(
     [existsSync(bed.paths.process), existsSync(listen.unix), existsSync(bed.paths.control)],
     [false, false, false],
@@ -207,8 +208,9 @@ test('one that waits for a request which never comes is waited for, and found en
   mkdirSync(bed.paths.directory, { recursive: true });
   const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] });
   writeProcessFile(bed.paths.process, child.pid!);
-  setTimeout(() => child.stdin.end(), 50);
-  assert.equal((await bed.driver.observe('lab')).applied, null);
+  const observed = bed.driver.observe('lab');
+  child.stdin.end(); // which it hears when Node.js has started in it
+  assert.equal((await observed).applied, null);
   assert.equal(child.exitCode ?? 0, 0);
 });
 

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { until } from '../../core/deadline.fixture.ts';
 import type { EngineConfig, EngineEvent, GuestSnapshot, NicConfig } from '../../engine/control-messages.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
 import { sendFd } from '../../sys/fdpass.ts';
@@ -17,6 +18,7 @@ import { LeaseFile } from './lease-file.ts';
 import { NetworkService } from './network-service.ts';
 import { StandInEngine } from './stand-in-engine.fixture.ts';
 
+const PATIENCE_MS = 10_000;
 const sys = openLibc({ arenaBytes: 1 << 18 });
 
 interface Bed {
@@ -162,7 +164,7 @@ test('names are asked upstream, and a failure is an answer too', async (t) => {
   engine.emit({ type: 'dns-query', queryId: 1, query: Uint8Array.of(9) });
   engine.emit({ type: 'dns-query', queryId: 2, query: new Uint8Array() });
   service.onResolverChange();
-  while (engine.replies.length < 2) await new Promise(setImmediate);
+  await until('two answers', PATIENCE_MS, () => engine.replies.length === 2);
   assert.deepEqual(
     asked.map((query) => query.length),
     [1, 0],
@@ -189,7 +191,7 @@ test('what the engine says is passed on', async (t) => {
 test('an engine thread that just ends is a failure', async (t) => {
   const { engine, fatal, service } = await setUp(t);
   engine.end(new Error('exit code 1'));
-  while (fatal.length === 0) await new Promise(setImmediate);
+  await until('the failure', PATIENCE_MS, () => fatal.length > 0);
   assert.deepEqual(fatal, ['exit code 1']);
   await service.close();
 });
@@ -198,11 +200,11 @@ test('a failing disk is a warning until it works again', async (t) => {
   const { directory, engine, service, warnings } = await setUp(t);
   mkdirSync(join(directory, 'leases.json.tmp', 'x'), { recursive: true });
   await service.allocate({ nic: 'web/0', mac: nic.mac! });
-  while (warnings.length < 1) await new Promise(setImmediate);
+  await until('the warning', PATIENCE_MS, () => warnings.length === 1);
   assert.match(service.observe().warnings.join(), /leases are not stored/);
   assert.equal(engine.durable, 0);
   rmSync(join(directory, 'leases.json.tmp'), { recursive: true });
-  while (warnings.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until('the warning to go', PATIENCE_MS, () => warnings.length === 2);
   assert.deepEqual([warnings.at(-1), engine.durable], [[], 1]);
   await service.close();
 });

@@ -3,9 +3,9 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeF
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { until } from '../../core/deadline.fixture.ts';
 import { giveSocket, sharePeerSockets } from './peer-sockets.ts';
 
 const skip = process.getuid!() !== 0;
@@ -31,7 +31,7 @@ test('sockets that are there and that come are given away', { skip }, async (t) 
   assert.equal(statSync(join(directory, 'early.peer')).uid, NOBODY.uid);
   await listening(t, join(directory, 'late.peer'));
   await listening(t, join(directory, 'other.sock'));
-  while (statSync(join(directory, 'late.peer')).uid !== NOBODY.uid) await delay(1);
+  await until('the socket to be given', 10_000, () => statSync(join(directory, 'late.peer')).uid === NOBODY.uid);
   assert.equal(statSync(join(directory, 'other.sock')).uid, 0);
 });
 
