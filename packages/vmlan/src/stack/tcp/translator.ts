@@ -25,7 +25,6 @@ import type { GuestPort, Path } from '../path.ts';
 import { TcpAcks } from './acks.ts';
 import { AcksFromGuest } from './acks-from-guest.ts';
 import {
-  ACTIVE_OPEN,
   CLOSED,
   CONNECTING,
   ESTABLISHED,
@@ -38,8 +37,6 @@ import {
   HOST_READABLE,
   HOST_RESET,
   HOST_SHUT,
-  RESOLVING,
-  SACK_OK,
   SYN_RECEIVED,
   SYN_SENT,
   type TcpFlow,
@@ -47,52 +44,34 @@ import {
 } from './flow.ts';
 import { TcpFlows } from './flows.ts';
 import type { HostStreams, TcpErrors, TcpOpener } from './host.ts';
-import {
-  ACK_DELAY,
-  MAX_TIME_WAIT,
-  RESPONSE_BURST,
-  RESPONSES_PER_SECOND,
-  TIME_WAIT_MS,
-  WINDOW_SHIFT,
-} from './limits.ts';
+import { ACK_DELAY, MAX_TIME_WAIT, RESPONSE_BURST, RESPONSES_PER_SECOND, TIME_WAIT_MS } from './limits.ts';
+import { TcpOpening } from './opening.ts';
 import { TcpReceiver, acceptable } from './receiver.ts';
 import type { ReceiveQueues } from './receive-queue.ts';
 import type { TcpSegments } from './segments.ts';
-import { TcpSender, initSender } from './sender.ts';
+import { TcpSender } from './sender.ts';
 import { StarvedFlows } from './starved.ts';
 import { TimeWaits } from './time-waits.ts';
 import { TcpTimers } from './timers.ts';
-
-const ECONNREFUSED = 111;
-const ENETUNREACH = 101;
-const EHOSTUNREACH = 113;
-const EACCES = 13;
-const EPERM = 1;
-const ENFILE = 23;
-const EMFILE = 24;
 
 const NO_FLOW = counter('tcp_segments_without_flow');
 const CHALLENGES = counter('tcp_challenge_acks');
 const DROP_RATE = counter('drop_tcp_response_rate');
 const DROP_SEQUENCE = counter('drop_tcp_outside_window');
-const DROP_OPTIONS = counter('drop_tcp_bad_options');
 const HOST_FAILED = counter('tcp_host_failures');
-const NO_DESCRIPTOR = counter('drop_tcp_no_descriptor');
 
 export class TcpTranslator {
   readonly #flows: TcpFlows;
   readonly #segments: TcpSegments;
   readonly #host: HostStreams;
-  readonly #opener: TcpOpener;
-  readonly #errors: TcpErrors;
   readonly #counters: Counters;
   readonly #sender: TcpSender;
   readonly #receiver: TcpReceiver;
   readonly #timers: TcpTimers;
   readonly #acks: TcpAcks;
   readonly #acksFromGuest: AcksFromGuest;
+  readonly #opening: TcpOpening;
   readonly #timeWaits = new TimeWaits(MAX_TIME_WAIT, (flow) => this.#release(flow, false));
-  readonly #random: () => number;
   readonly #view: DataView;
   readonly #responses = new TokenBucket(RESPONSES_PER_SECOND, RESPONSE_BURST);
   readonly #fire: (id: number) => void;
@@ -121,13 +100,10 @@ export class TcpTranslator {
   ) {
     this.#segments = parts.segments;
     this.#host = parts.host;
-    this.#opener = parts.opener;
-    this.#errors = parts.errors;
     this.#counters = parts.counters;
-    this.#random = parts.random;
     this.#view = parts.view;
     this.#now = nowMs;
-    this.#flows = new TcpFlows(maxFlows, this.#random(), nowMs, this.#counters);
+    this.#flows = new TcpFlows(maxFlows, parts.random(), nowMs, this.#counters);
     this.#fire = (id) => this.#timers.onTimer(this.#flows.records[id]!, this.#now);
     const events = {
       onHostFailed: (flow: TcpFlow, errno: number) => this.#onHostFailed(flow, errno),
@@ -145,7 +121,14 @@ export class TcpTranslator {
       { release: (flow) => this.#release(flow, false), abort: (flow) => this.abort(flow) },
     );
     const { counters, view } = parts;
-    const [sender, timers, acks] = [this.#sender, this.#timers, this.#acks];
+    const [flows, sender, timers, acks] = [this.#flows, this.#sender, this.#timers, this.#acks];
+    this.#opening = new TcpOpening(
+      { ...parts, flows, sender, timers },
+      {
+        release: (flow, reset) => this.#release(flow, reset),
+        refuse: (packet, at) => this.#refuse(packet, at),
+      },
+    );
     this.#acksFromGuest = new AcksFromGuest({ sender, timers, acks, counters, view });
   }
 
@@ -177,26 +160,18 @@ export class TcpTranslator {
     this.#now = nowMs;
     const flow = this.#flows.find(packet, tcp.srcPort(v, l4), tcp.dstPort(v, l4));
     if (flow !== null) this.#onFlowSegment(flow, packet, v, nowMs);
-    else if ((tcp.flags(v, l4) & (tcp.SYN | tcp.ACK | tcp.RST)) === tcp.SYN) this.#onSyn(packet, v, nowMs);
+    else if ((tcp.flags(v, l4) & (tcp.SYN | tcp.ACK | tcp.RST)) === tcp.SYN) this.#opening.onSyn(packet, v, nowMs);
     else this.#onStray(packet, v, nowMs);
   }
 
   #onStray(packet: Packet, v: DataView, nowMs: number): void {
     this.#counters.count(NO_FLOW);
     if ((tcp.flags(v, packet.l4) & tcp.RST) !== 0) return;
-    if (this.#mayRespond(nowMs)) this.#segments.sendReset(packet);
+    this.#refuse(packet, nowMs);
   }
 
-  #onSyn(packet: Packet, v: DataView, nowMs: number): void {
-    if (!tcp.parseOptions(v, packet.l4)) return this.#counters.count(DROP_OPTIONS);
-    const flow = this.#flows.open(packet, tcp.srcPort(v, packet.l4), tcp.dstPort(v, packet.l4), nowMs);
-    if (flow === null) return;
-    flow.state = CONNECTING;
-    flow.nextFromGuest = (tcp.seq(v, packet.l4) + 1) | 0;
-    flow.edgeFromGuest = flow.nextFromGuest;
-    this.#takeOptions(flow, v, packet.l4);
-    const result = this.#opener.open(flow, nowMs);
-    if (result < 0) this.#failOpening(flow, -result, nowMs);
+  #refuse(packet: Packet, nowMs: number): void {
+    if (this.#mayRespond(nowMs)) this.#segments.sendReset(packet);
   }
 
   #onFlowSegment(flow: TcpFlow, packet: Packet, v: DataView, nowMs: number): void {
@@ -208,11 +183,11 @@ export class TcpTranslator {
     flow.traffic.fromGuest(flow.id, 0, 1);
     switch (flow.state) {
       case CONNECTING:
-        return this.#inConnecting(flow, packet, v, flags, nowMs);
+        return this.#opening.inConnecting(flow, packet, v, flags, nowMs);
       case SYN_RECEIVED:
         return this.#inSynReceived(flow, packet, v, flags, nowMs);
       case SYN_SENT:
-        return this.#inSynSent(flow, v, l4, flags, nowMs);
+        return this.#opening.inSynSent(flow, v, l4, flags, nowMs);
       case ESTABLISHED:
         return this.#inEstablished(flow, packet, v, flags, nowMs);
       case TIME_WAIT:
@@ -220,53 +195,8 @@ export class TcpTranslator {
     }
   }
 
-  /** The host's connect is under way: only a reset or a SYN with another number matters. */
-  #inConnecting(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
-    if ((flags & tcp.RST) !== 0) return this.#release(flow, true);
-    if ((flags & tcp.SYN) === 0) return;
-    if (((tcp.seq(v, packet.l4) + 1) | 0) === flow.nextFromGuest) return; // retransmitted
-    this.#release(flow, true);
-    this.#onSyn(packet, v, nowMs);
-  }
-
   #inSynReceived(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
-    const { l4 } = packet;
-    const seq = tcp.seq(v, l4);
-    if ((flags & tcp.RST) !== 0) {
-      if (seq === flow.nextFromGuest) this.#release(flow, true);
-      return;
-    }
-    if ((flags & tcp.SYN) !== 0) {
-      if (((seq + 1) | 0) === flow.nextFromGuest)
-        this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN | tcp.ACK);
-      return;
-    }
-    if ((flags & tcp.ACK) === 0) return;
-    const ack = tcp.ack(v, l4);
-    if (ack !== ((flow.initialToGuest + 1) | 0)) return this.#resetStray(packet, nowMs);
-    this.#establish(flow, ack, nowMs);
-    this.#inEstablished(flow, packet, v, flags, nowMs);
-  }
-
-  /** RFC 9293 §3.10.7.3. */
-  #inSynSent(flow: TcpFlow, v: DataView, l4: number, flags: number, nowMs: number): void {
-    const ack = tcp.ack(v, l4);
-    const acksOurSyn = (flags & tcp.ACK) !== 0 && ack === ((flow.initialToGuest + 1) | 0);
-    if ((flags & tcp.RST) !== 0) {
-      if (acksOurSyn) this.#release(flow, true);
-      return;
-    }
-    if ((flags & tcp.SYN) === 0 || !acksOurSyn || !tcp.parseOptions(v, l4)) return;
-    flow.nextFromGuest = (tcp.seq(v, l4) + 1) | 0;
-    flow.edgeFromGuest = flow.nextFromGuest;
-    this.#takeOptions(flow, v, l4);
-    flow.windowToGuest = tcp.window(v, l4);
-    flow.windowSeq = tcp.seq(v, l4);
-    flow.windowAck = ack;
-    this.#establish(flow, ack, nowMs);
-    this.#segments.sendControl(flow, flow.nextToGuest, tcp.ACK);
-    flow.bits |= HOST_READABLE;
-    this.#sender.pump(flow, nowMs);
+    if (this.#opening.inSynReceived(flow, packet, v, flags, nowMs)) this.#inEstablished(flow, packet, v, flags, nowMs);
   }
 
   #inEstablished(flow: TcpFlow, packet: Packet, v: DataView, flags: number, nowMs: number): void {
@@ -320,7 +250,7 @@ export class TcpTranslator {
     const seq = tcp.seq(v, packet.l4);
     if ((flags & tcp.SYN) !== 0 && before(flow.nextFromGuest, (seq + 1) | 0)) {
       this.#release(flow, false);
-      this.#onSyn(packet, v, nowMs);
+      this.#opening.onSyn(packet, v, nowMs);
     } else if ((flags & (tcp.FIN | tcp.SYN)) !== 0) {
       this.#acks.now(flow);
     }
@@ -331,19 +261,13 @@ export class TcpTranslator {
   /** The host's connect has succeeded. */
   onHostConnected(flow: TcpFlow, nowMs: number): void {
     this.#now = nowMs;
-    flow.state = SYN_RECEIVED;
-    initSender(flow, this.#random() | 0);
-    this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN | tcp.ACK);
-    flow.nextToGuest = (flow.initialToGuest + 1) | 0;
-    this.#sender.onSyn(flow, nowMs);
-    flow.timerAtMs = nowMs + flow.rtoMs;
-    this.#flows.arm(flow);
+    this.#opening.onHostConnected(flow, nowMs);
   }
 
   /** The host's connect has failed. */
   onHostRefused(flow: TcpFlow, errno: number, nowMs: number): void {
     this.#now = nowMs;
-    this.#failOpening(flow, errno, nowMs);
+    this.#opening.fail(flow, errno, nowMs);
   }
 
   /** The host's socket has something to read. */
@@ -384,24 +308,13 @@ export class TcpTranslator {
    */
   openToGuest(path: Path, guestPort: number, remotePort: number, nowMs: number): TcpFlow | null {
     this.#now = nowMs;
-    const flow = this.#flows.open(path, guestPort, remotePort, nowMs);
-    if (flow === null) return null;
-    flow.state = RESOLVING;
-    flow.bits |= ACTIVE_OPEN;
-    return flow;
+    return this.#opening.openToGuest(path, guestPort, remotePort, nowMs);
   }
 
   /** The guest's port and MAC are known and set: says SYN. */
   onResolved(flow: TcpFlow, nowMs: number): void {
     this.#now = nowMs;
-    if (flow.port !== null) this.#flows.countFor(flow, flow.port);
-    flow.state = SYN_SENT;
-    initSender(flow, this.#random() | 0);
-    this.#segments.sendControl(flow, flow.initialToGuest, tcp.SYN);
-    flow.nextToGuest = (flow.initialToGuest + 1) | 0;
-    this.#sender.onSyn(flow, nowMs);
-    flow.timerAtMs = nowMs + flow.rtoMs;
-    this.#flows.arm(flow);
+    this.#opening.onResolved(flow, nowMs);
   }
 
   /** Whether another flow has these addresses and ports already. */
@@ -452,63 +365,18 @@ export class TcpTranslator {
     return Math.min(this.#flows.pollAt(), this.#starved.pollAt(this.#now), this.#acks.pollAt());
   }
 
-  // ---- opening and closing
-
-  /** Options of the guest's SYN or SYN-ACK, parsed into `$options`. */
-  #takeOptions(flow: TcpFlow, v: DataView, l4: number): void {
-    const { mss, windowScale, sackPermitted } = tcp.$options;
-    const most = this.#segments.maxMss(flow.family);
-    // RFC 9293 §3.7.1: 536 or 1220 when the option is absent; tiny values only waste work (SACK panic, CVE-2019-11479).
-    const said = mss > 0 ? mss : flow.family === 4 ? 536 : 1220;
-    flow.mssToGuest = Math.max(Math.min(said, most), 48);
-    if (windowScale >= 0) {
-      flow.shiftToGuest = windowScale;
-      flow.shiftFromGuest = WINDOW_SHIFT;
-    }
-    if (sackPermitted) flow.bits |= SACK_OK;
-    flow.windowToGuest = tcp.window(v, l4);
-    flow.windowSeq = tcp.seq(v, l4);
-  }
-
-  #establish(flow: TcpFlow, ack: number, nowMs: number): void {
-    flow.state = ESTABLISHED;
-    this.#sender.onEstablished(flow, ack, nowMs);
-    flow.timerAtMs = 0;
-    flow.lastHeardMs = nowMs;
-    flow.windowAck = ack;
-    this.#flows.markOpen(flow);
-    this.#timers.watchSilence(flow, nowMs);
-  }
-
-  /** The host's side could not be opened: the guest hears why, as promptly as we did. */
-  #failOpening(flow: TcpFlow, errno: number, nowMs: number): void {
-    this.#counters.count(HOST_FAILED);
-    if (errno === ENETUNREACH || errno === EHOSTUNREACH || errno === EACCES || errno === EPERM) {
-      this.#errors.unreachable(flow, errno, nowMs);
-    } else if (errno === ECONNREFUSED) {
-      // RFC 9293 §3.10.7.1: the answer to a SYN that nobody listens for.
-      this.#segments.sendControl(flow, 0, tcp.RST | tcp.ACK);
-    } else if (errno === EMFILE || errno === ENFILE) {
-      this.#counters.count(NO_DESCRIPTOR);
-    }
-    // Anything else (ETIMEDOUT, no descriptors) is silence: the guest tries again and gives up when a host would.
-    this.#release(flow, false);
-  }
+  // ---- closing
 
   #onHostFailed(flow: TcpFlow, errno: number): void {
     if (flow.state === CLOSED) return;
     this.#counters.count(HOST_FAILED);
-    if (flow.state === CONNECTING) return this.#failOpening(flow, errno, this.#now);
+    if (flow.state === CONNECTING) return this.#opening.fail(flow, errno, this.#now);
     if (flow.state === SYN_RECEIVED || flow.state === ESTABLISHED) this.#resetGuest(flow);
     this.#release(flow, false);
   }
 
   #resetGuest(flow: TcpFlow): void {
     this.#segments.sendControl(flow, flow.nextToGuest, tcp.RST | tcp.ACK);
-  }
-
-  #resetStray(packet: Packet, nowMs: number): void {
-    if (this.#mayRespond(nowMs)) this.#segments.sendReset(packet);
   }
 
   /** Both directions are closed and acknowledged. */
