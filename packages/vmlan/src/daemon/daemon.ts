@@ -76,7 +76,7 @@ export class Daemon {
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { paths } = options;
     prepareDirectories(paths, options.uid);
-    const lock = DaemonLock.acquire(paths.runtime);
+    const lock = DaemonLock.acquire(paths);
     try {
       await clearSocketPath(paths.socket);
       const { aside } = (await finishRestore(paths.state)) ?? {};

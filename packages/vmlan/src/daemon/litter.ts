@@ -1,7 +1,7 @@
 /**
  * What a daemon left that was killed: half-written files and files of locks. Nothing that a living process uses.
  *
- * Zone: control.  Called by who holds the lock of the runtime directory.  Networks and sockets are looked after by who
+ * Zone: control.  Called by who holds the lock of both directories.  Networks and sockets are looked after by who
  * starts them.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
@@ -17,16 +17,20 @@ const HALF_WRITTEN = '.tmp';
 const LOCK_ATTEMPT = /^daemon\.pid\.(?:stale-)?(\d+)$/;
 
 export async function removeLitter({ runtime, state }: Paths): Promise<void> {
-  for (const name of namesIn(runtime)) {
-    const pid = LOCK_ATTEMPT.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(runtime, name), { force: true });
-  }
+  for (const directory of [runtime, state]) removeLockAttempts(directory);
   for (const directory of [state, join(state, 'guests')]) removeHalfWritten(directory);
   for (const name of namesIn(networksDirectory(state))) {
     const paths = networkPaths(runtime, state, name);
     if (runningProcess(paths.process) === null) removeHalfWritten(paths.state);
   }
   await clearForgotten(runtime);
+}
+
+function removeLockAttempts(directory: string): void {
+  for (const name of namesIn(directory)) {
+    const pid = LOCK_ATTEMPT.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(directory, name), { force: true });
+  }
 }
 
 function removeHalfWritten(directory: string): void {

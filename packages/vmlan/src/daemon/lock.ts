@@ -1,39 +1,46 @@
 /**
- * One daemon per runtime directory: a lock file with the owner's identity, and the socket itself.
+ * One daemon per runtime directory, and one per state directory: a lock file with the owner's identity, and the socket.
  *
  * Zone: control.  The file tells who the other one is; what decides in a race is that only one can bind the socket.
  */
-import { linkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { VmlanError } from '../core/errors.ts';
-import { diskError, errnoOf } from '../sys/disk-error.ts';
-import { isRunning, ownIdentity, readIdentity } from '../sys/process-identity.ts';
-import type { ProcessIdentity } from '../sys/process-identity.ts';
+import type { Paths } from '../model/paths.ts';
+import { ownIdentity } from '../sys/process-identity.ts';
+import { LOCK_FILE, hold, release } from './lock-file.ts';
+import { StateLock } from './state-lock.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
 
+export type LockedDirectories = Pick<Paths, 'runtime' | 'state'>;
+
 export class DaemonLock {
   readonly #path: string;
+  readonly #state: StateLock | null;
 
-  private constructor(path: string) {
+  private constructor(path: string, state: StateLock | null) {
     this.#path = path;
+    this.#state = state;
   }
 
   /** Throws `already-running` with the owner's pid. A file that a dead daemon left is replaced. */
-  static acquire(runtimeDirectory: string): DaemonLock {
-    const path = join(runtimeDirectory, 'daemon.pid');
-    for (let attempt = 0; attempt < 3; attempt++) {
-      if (tryCreate(path)) return new DaemonLock(path);
-      const owner = readIdentity(path);
-      if (owner !== null && isRunning(owner)) throw alreadyRunning(runtimeDirectory, owner.pid);
-      removeStale(path, owner);
+  static acquire({ runtime, state }: LockedDirectories): DaemonLock {
+    const path = join(runtime, LOCK_FILE);
+    const owner = hold(path, ownIdentity());
+    if (owner !== null) throw alreadyRunning(runtime, owner.pid);
+    try {
+      return new DaemonLock(path, state === runtime ? null : StateLock.acquire(state, runtime));
+    } catch (error) {
+      release(path);
+      throw error;
     }
-    throw new VmlanError('already-running', `another daemon is starting in ${runtimeDirectory}`);
   }
 
   release(): void {
-    if (readIdentity(this.#path)?.pid === process.pid) rmSync(this.#path, { force: true });
+    this.#state?.release();
+    release(this.#path);
   }
 }
 
@@ -41,36 +48,6 @@ function alreadyRunning(directory: string, pid: number): VmlanError {
   return new VmlanError('already-running', `a daemon runs in ${directory} already (pid ${pid})`, {
     hint: '`vmlan status` shows it, `vmlan down` stops it',
   });
-}
-
-/** The file appears whole or not at all: written aside, then linked, which fails if the name is taken. */
-function tryCreate(path: string): boolean {
-  const aside = `${path}.${process.pid}`;
-  try {
-    rmSync(aside, { force: true, recursive: true });
-    writeFileSync(aside, `${JSON.stringify(ownIdentity())}\n`, { mode: 0o600 });
-    linkSync(aside, path);
-    return true;
-  } catch (cause) {
-    if (errnoOf(cause) === 'EEXIST') return false;
-    throw diskError(path, 'written', cause);
-  } finally {
-    rmSync(aside, { force: true });
-  }
-}
-
-/** Takes the file away under another name first: if it has become somebody else's meanwhile, it is put back. */
-function removeStale(path: string, stale: ProcessIdentity | null): void {
-  const aside = `${path}.stale-${process.pid}`;
-  try {
-    renameSync(path, aside);
-    const moved = readIdentity(aside);
-    if (moved !== null && moved.pid !== stale?.pid && isRunning(moved)) linkSync(aside, path);
-  } catch {
-    // Another starter was faster; the next attempt sees what it made.
-  } finally {
-    rmSync(aside, { force: true, recursive: true });
-  }
 }
 
 /** Makes room for the API's socket: a socket nobody answers at is removed, anything else is not ours to remove. */

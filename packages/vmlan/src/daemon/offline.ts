@@ -71,9 +71,9 @@ async function alone<T>(paths: Paths, uid: number, task: () => Promise<T>): Prom
   }
 }
 
-function acquire({ runtime }: Paths): DaemonLock {
+function acquire(paths: Paths): DaemonLock {
   try {
-    return DaemonLock.acquire(runtime);
+    return DaemonLock.acquire(paths);
   } catch (error) {
     if (!(error instanceof VmlanError) || error.code !== 'already-running') throw error;
     throw new VmlanError(error.code, error.message, { hint: '`vmlan down` first, then again', cause: error });
