@@ -215,8 +215,10 @@ describe('a machine', () => {
       '128M',
       '--detach',
       ...files,
+      ...['--', '-pidfile', join(vmlan.folder, 'db.pid')],
     );
     vmlan.adopt(pid);
+    assert.equal(Number(readFileSync(join(vmlan.folder, 'db.pid'), 'utf8')), pid);
     assert.match(ip, /^192\.168\.77\.\d+$/);
     assert.ok(existsSync(`/proc/${pid}`) && existsSync(log));
     assert.equal(await stateOf(vmlan, 'db'), 'connected');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { architectureOf, machineArguments } from './machine-arguments.ts';
+import { architectureOf, assertStays, machineArguments, ownPidFile } from './machine-arguments.ts';
 import type { MachineOptions } from './machine-arguments.ts';
 
 const LEAST: MachineOptions = {
@@ -52,6 +52,11 @@ test('the command line of QEMU', () => {
       want: `${HEAD} ${MACHINE} -display none -serial file:/r/web.log -daemonize -pidfile /r/web.pid ${TAIL}`,
     },
     {
+      name: 'background, with a pid file of the user',
+      more: { serial: { kind: 'background', logPath: '/r/web.log', pidPath: '/r/web.pid' }, extra: ['--pidfile', 'x'] },
+      want: `${HEAD} ${MACHINE} -display none -serial file:/r/web.log -daemonize ${TAIL} --pidfile x`,
+    },
+    {
       name: 'a display of the user',
       more: { extra: ['-display', 'gtk', '--serial', 'null'] },
       want: `${HEAD} ${MACHINE} ${TAIL} -display gtk --serial null`,
@@ -70,4 +75,16 @@ test('architectures by their names here and elsewhere', () => {
     'riscv64',
   ]);
   assert.throws(() => architectureOf('m68k'), /no machine is known for architecture "m68k"/);
+});
+
+test('the pid file that QEMU writes is known', () => {
+  assert.equal(ownPidFile(['-vga', 'std']), null);
+  assert.equal(ownPidFile(['-pidfile', 'a', '--pidfile', 'b', '-S']), 'b');
+  assert.equal(ownPidFile(['-pidfile']), null, 'QEMU says what is missing');
+});
+
+test('QEMU does not leave a terminal that vmlan waits at', () => {
+  assertStays(['-vga', 'std']);
+  for (const word of ['-daemonize', '--daemonize'])
+    assert.throws(() => assertStays(['-S', word]), /write --detach|-daemonize/);
 });

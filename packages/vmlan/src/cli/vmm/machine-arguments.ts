@@ -2,7 +2,7 @@
  * The QEMU command line of `vmlan run`: machine, accelerator, disk, kernel and serial line around the network card.
  *
  * Zone: control, pure.  What comes after `--` on our command line is appended as it is, and what it already says about
- * display and serial line is not said twice.
+ * display, serial line and pid file is not said twice.
  */
 import { VmlanError } from '../../client/errors.ts';
 import { escapeComma } from './network-arguments.ts';
@@ -40,7 +40,7 @@ export function machineArguments(options: MachineOptions): string[] {
     ...['-m', options.memory, '-smp', String(options.cpus)],
     ...(saysOneOf(extra, DISPLAY_OPTIONS) ? [] : ['-display', 'none']),
     ...(saysOneOf(extra, SERIAL_OPTIONS) ? [] : serial(options.serial)),
-    ...background(options.serial),
+    ...background(options.serial, ownPidFile(extra)),
     ...disk(options),
     ...direct('-kernel', options.kernel),
     ...direct('-initrd', options.initrd),
@@ -65,8 +65,24 @@ function serial(wanted: MachineOptions['serial']): string[] {
   }
 }
 
-const background = (wanted: MachineOptions['serial']): string[] =>
-  wanted.kind === 'background' ? ['-daemonize', '-pidfile', wanted.pidPath] : [];
+function background(wanted: MachineOptions['serial'], own: string | null): string[] {
+  if (wanted.kind !== 'background') return [];
+  return ['-daemonize', ...(own === null ? ['-pidfile', wanted.pidPath] : [])];
+}
+
+/** The pid file that the arguments for QEMU name themselves; of several the last one holds. */
+export function ownPidFile(extra: readonly string[]): string | null {
+  const at = extra.findLastIndex((word) => saysOneOf([word], ['-pidfile']));
+  return at < 0 ? null : (extra[at + 1] ?? null);
+}
+
+/** Who lets QEMU leave the terminal must let us know, or its link is closed behind it. */
+export function assertStays(extra: readonly string[]): void {
+  if (!saysOneOf(extra, ['-daemonize'])) return;
+  throw new VmlanError('usage', '-daemonize: vmlan takes a machine off its network when its QEMU leaves the terminal', {
+    hint: 'write --detach before the --, and leave out -daemonize',
+  });
+}
 
 function disk({ image }: MachineOptions): string[] {
   if (image === null) return [];

@@ -160,6 +160,32 @@ describe('in the background', () => {
     assert.match(ended.stderr, /ended before it had an address\nhint: its serial log: /);
   });
 
+  test('a pid file of the user is where the process is found', async () => {
+    const qemu = fakeQemu('9.2.0', DAEMONIZE);
+    const own = join(daemon.directory, 'own.pid');
+    const { code, stdout, stderr } = await run(`run web --detach -- -pidfile ${own}`, qemu);
+    end(stdout);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, new RegExp(`pid ${readFileSync(own, 'utf8').trim()}, `));
+    assert.equal(argumentsOf(qemu).split('-pidfile').length, 2);
+    assert.ok(!existsSync(join(daemon.directory, 'machines', 'web.pid')));
+  });
+
+  test('a pid file that nobody wrote is one clear error', async () => {
+    const { code, stderr } = await run('run web --detach', fakeQemu('9.2.0'));
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^vmlan: .*qemu runs, but its pid file cannot be read: .*\nhint: find the process, to end it: pgrep -af .*web\.pid/,
+    );
+  });
+
+  test('QEMU that leaves by itself is told how', async () => {
+    const { code, stderr } = await run('run web -- -daemonize', fakeQemu('9.2.0'));
+    assert.deepEqual([code, daemon.changes], [2, []]);
+    assert.match(stderr, /^vmlan: -daemonize: .*\nhint: write --detach before the --/);
+  });
+
   test('the directory is private', async () => {
     mkdirSync(join(daemon.directory, 'machines'));
     const { stdout } = await run('run web --detach -q', fakeQemu('9.2.0', DAEMONIZE));

@@ -16,7 +16,7 @@ import { runProgram } from '../run-program.ts';
 import { firstAddress4, firstAddress6 } from '../views/guests.ts';
 import { findQemu, hostArchitecture, imageFormat, kvmUsable } from './find-qemu.ts';
 import type { Qemu } from './find-qemu.ts';
-import { architectureOf, machineArguments } from './machine-arguments.ts';
+import { architectureOf, assertStays, machineArguments, ownPidFile } from './machine-arguments.ts';
 import type { MachineOptions } from './machine-arguments.ts';
 import { qemuNetworkArguments, reconnectWarning } from './network-arguments.ts';
 import { hasStream } from './qemu-version.ts';
@@ -42,6 +42,7 @@ export interface MachineRequest {
 
 export async function runMachine(context: Context, request: MachineRequest): Promise<void> {
   const architecture = architectureOf(request.architecture ?? hostArchitecture());
+  if (!request.detach) assertStays(request.extra);
   const qemu = await findQemu(architecture, context.io.env);
   const image = request.image === null ? null : { path: resolve(request.image), format: imageFormat(request.image) };
   for (const path of [request.kernel, request.initrd]) assertExists(path);
@@ -133,9 +134,9 @@ async function runInBackground(
   const directory = join(paths.runtime, 'machines');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const logPath = join(directory, `${request.name}.log`);
-  const pidPath = join(directory, `${request.name}.pid`);
+  const pidPath = resolve(ownPidFile(request.extra) ?? join(directory, `${request.name}.pid`));
   await startDaemonized(qemu, machineArguments({ ...options, serial: { kind: 'background', logPath, pidPath } }));
-  const pid = Number(readFileSync(pidPath, 'utf8').trim());
+  const pid = readPid(qemu, pidPath);
   const nic = await untilAddress(context, attached, pid, logPath, request.waitMs);
   const ip = nic === null ? null : firstAddress4(nic);
   const ipv6 = nic === null ? null : firstAddress6(nic);
@@ -154,9 +155,25 @@ async function startDaemonized(qemu: Qemu, argv: readonly string[]): Promise<voi
   await new Promise<void>((resolvePromise, reject) => {
     execFile(qemu.path, argv, (error, _stdout, stderr) => {
       if (error === null) resolvePromise();
-      else reject(new VmlanError('internal', `the machine did not start: ${stderr.trim() || error.message}`));
+      else reject(startError(stderr.trim() || error.message));
     });
   });
+}
+
+const startError = (reason: string): VmlanError =>
+  new VmlanError('internal', `the machine did not start: ${reason}`, {
+    hint: 'without --detach it has this terminal, and QEMU more to say; what follows -- goes to QEMU as it is',
+  });
+
+function readPid({ path }: Qemu, pidPath: string): number {
+  try {
+    return Number(readFileSync(pidPath, 'utf8').trim());
+  } catch (cause) {
+    throw new VmlanError('internal', `${path} runs, but its pid file cannot be read: ${(cause as Error).message}`, {
+      hint: `find the process, to end it: pgrep -af ${pidPath}`,
+      cause,
+    });
+  }
 }
 
 /** The card once it has an IPv4 address; null when the time is over. */
