@@ -19,7 +19,7 @@ interface Answer {
 /** It has our stdin. */
 export async function askDaemonProgram<T>(context: Context, args: readonly string[]): Promise<T> {
   const [program = '', ...rest] = [...daemonCommand(), ...args];
-  const env = daemonEnvironment(context, {});
+  const env = daemonEnvironment(context);
   const child = spawn(program, rest, { env, stdio: ['inherit', 'pipe', 'pipe'] });
   const failed = new Promise<never>((_resolve, reject) => child.once('error', reject));
   const [stdout, stderr] = await Promise.race([Promise.all([text(child.stdout), text(child.stderr)]), failed]);

@@ -71,9 +71,20 @@ async function answers(context: Context): Promise<boolean> {
   }
 }
 
+/** What a daemon is started with. */
+export interface DaemonStart {
+  readonly env: NodeJS.ProcessEnv;
+  readonly flags: readonly string[];
+}
+
+export const daemonStart = (context: Context, options: DaemonOptions): DaemonStart => ({
+  env: daemonEnvironment(context),
+  flags: daemonFlags(options),
+});
+
 /** Becomes the daemon, with our pid and terminal; does not return. */
-export function becomeDaemon(env: NodeJS.ProcessEnv): never {
-  const [program = '', ...args] = daemonCommand();
+export function becomeDaemon({ env, flags }: DaemonStart): never {
+  const [program = '', ...args] = [...daemonCommand(), ...flags];
   process.chdir('/');
   if (process.execve === undefined) {
     throw new VmlanError('unsupported', 'a process cannot become another one here', { hint: 'leave out --foreground' });
@@ -81,29 +92,28 @@ export function becomeDaemon(env: NodeJS.ProcessEnv): never {
   return process.execve(program, [program, ...args], env);
 }
 
-/** Flags win over the environment by becoming part of it. */
-export function daemonEnvironment(context: Context, options: DaemonOptions): NodeJS.ProcessEnv {
-  const { config, listen, socketGroup } = options;
+export function daemonEnvironment(context: Context): NodeJS.ProcessEnv {
   const { endpoint } = context.client;
   if (endpoint.kind !== 'unix') {
     throw new VmlanError('usage', `a daemon cannot be started at ${describeEndpoint(endpoint)}`, {
       hint: 'it listens on a unix socket: --host unix:///path',
     });
   }
-  return {
-    ...context.io.env,
-    VMLAN_HOST: `unix://${endpoint.path}`,
-    ...(config === undefined ? {} : { VMLAN_CONFIG: resolve(config) }),
-    ...(listen === undefined ? {} : { VMLAN_LISTEN: listen }),
-    ...(socketGroup === undefined ? {} : { VMLAN_SOCKET_GROUP: socketGroup }),
-  };
+  return { ...context.io.env, VMLAN_HOST: `unix://${endpoint.path}` };
 }
 
-export async function startDetached(context: Context, env: NodeJS.ProcessEnv): Promise<StatusView> {
+/** As flags, so that `vmlan config show --origin` tells of them as what they are. */
+const daemonFlags = ({ config, listen, socketGroup }: DaemonOptions): string[] => [
+  ...(config === undefined ? [] : ['--config', resolve(config)]),
+  ...(listen === undefined ? [] : ['--listen', listen]),
+  ...(socketGroup === undefined ? [] : ['--socket-group', socketGroup]),
+];
+
+export async function startDetached(context: Context, { env, flags }: DaemonStart): Promise<StatusView> {
   const { state, runtime } = resolvePaths(env, { uid: context.io.uid, home: homedir() });
   const { log, fd } = openLog([state, runtime]);
   const logStart = statSync(log).size;
-  const [program = '', ...args] = daemonCommand();
+  const [program = '', ...args] = [...daemonCommand(), ...flags];
   const child = spawn(program, args, { detached: true, stdio: ['ignore', fd, fd], env, cwd: '/' });
   closeSync(fd);
   let failure: Error | null = null;

@@ -117,7 +117,7 @@ export function readConfigText(context: Pick<ConfigContext, 'file' | 'required'>
     }
     if (!context.required) return null;
     throw new VmlanError('invalid-config', `${context.file} does not exist`, {
-      hint: 'VMLAN_CONFIG names this file; without it the default networks apply',
+      hint: '--config or VMLAN_CONFIG names this file; without it the default networks apply',
     });
   }
 }

@@ -50,7 +50,7 @@ describe('over TCP', () => {
     await vmlan.ok('up');
     const again = await vmlan.run(['up', '--listen', '127.0.0.1:0']);
     assert.equal(again.code, 0);
-    assert.match(again.stderr, /hold from the next start; add --upgrade/);
+    assert.match(again.stderr, /--listen holds from the next start; add --upgrade/);
     assert.match((await vmlan.run(['token'])).stderr, /does not listen over TCP: start it with/);
   });
 });

@@ -69,6 +69,29 @@ describe('vmlan up --upgrade', () => {
     await held.assertWhole(20);
   });
 
+  test('starts the next one with the flags of the last, and they are told of as flags', async () => {
+    await using vmlan = await Vmlan.create();
+    const file = join(vmlan.folder, 'mine.yaml');
+    await writeFile(file, CONFIG);
+    const origins = async (): Promise<string[]> =>
+      (await vmlan.ok('config', 'show', '--origin'))
+        .split('\n')
+        .filter((line) => /^(paths\.config|listen) /.test(line));
+    await vmlan.ok('up', '--config', file);
+    const [config = '', listen = ''] = await origins();
+    assert.match(config, new RegExp(` ${file} +flag +--config$`));
+    assert.match(listen, /default/);
+    assert.match(
+      (await vmlan.run(['up', '--config', '/other.yaml'])).stderr,
+      /--config holds from the next start; add/,
+    );
+    assert.equal((await vmlan.run(['up', '--config', file])).stderr, '');
+    await vmlan.ok('up', '--upgrade', '--listen', '127.0.0.1:0');
+    const after = await origins();
+    assert.match(after[0] ?? '', new RegExp(` ${file} +flag +--config$`));
+    assert.match(after[1] ?? '', /flag +--listen$/);
+  });
+
   test('leaves a network of another protocol alone, and says what to do', async () => {
     await using vmlan = await Vmlan.create({ config: CONFIG });
     await vmlan.ok('up');

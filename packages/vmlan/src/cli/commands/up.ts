@@ -4,21 +4,21 @@
  * Zone: control.
  */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { VmlanError } from '../../client/errors.ts';
 import type { NetworkView, StatusView } from '../../model/api.ts';
 import { parseListenAddress } from '../../model/listen-address.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
 import { runProgram } from '../run-program.ts';
-import { becomeDaemon, daemonEnvironment, startDetached, statusIfRunning, stopDaemon } from '../start-daemon.ts';
+import { becomeDaemon, daemonStart, startDetached, statusIfRunning, stopDaemon } from '../start-daemon.ts';
+import type { DaemonOptions } from '../start-daemon.ts';
+import { startOf } from '../running-daemon.ts';
 import { networkTable } from '../views/networks.ts';
 
-interface UpOptions {
+interface UpOptions extends DaemonOptions {
   readonly foreground?: boolean;
   readonly upgrade?: boolean;
-  readonly config?: string;
-  readonly listen?: string;
-  readonly socketGroup?: string;
 }
 
 export const define: DefineCommand = (command, context) => {
@@ -34,12 +34,12 @@ export const define: DefineCommand = (command, context) => {
     .action(async ({ foreground = false, upgrade = false, ...options }: UpOptions) => {
       checkListen(options.listen);
       // A daemon that runs already is named by the one that finds its lock.
-      if (foreground) return becomeDaemon(daemonEnvironment(context, options));
+      if (foreground) return becomeDaemon(daemonStart(context, options));
       const running = await statusIfRunning(context);
       if (running !== null && upgrade) return replace(context, running, options);
       if (running !== null) return showOther(context, running, command.parent?.version() ?? '', options);
       context.output.progress('starting the daemon …');
-      await showRunning(context, await startDetached(context, daemonEnvironment(context, options)), 'is up');
+      await showRunning(context, await startDetached(context, daemonStart(context, options)), 'is up');
     });
   addExamples(command, [
     ['start vmlan', 'vmlan up'],
@@ -69,13 +69,24 @@ async function showRunning(context: Context, status: StatusView, how: string): P
 
 async function showOther(context: Context, running: StatusView, own: string, options: UpOptions): Promise<void> {
   await showRunning(context, running, 'runs already');
-  if ((options.listen ?? options.socketGroup) !== undefined) {
-    context.output.warn('--listen and --socket-group hold from the next start; add --upgrade to replace the daemon');
+  const waiting = flagsInVain(running, options);
+  if (waiting.length > 0) {
+    const hold = waiting.length === 1 ? 'holds' : 'hold';
+    context.output.warn(`${waiting.join(' and ')} ${hold} from the next start; add --upgrade to replace the daemon`);
   }
   if (running.version === own) return;
   context.output.warn(
     `the daemon is vmlan ${running.version}, this command line ${own}: \`vmlan up --upgrade\` replaces the daemon, and no guest notices`,
   );
+}
+
+/** Flags that would change something, and reach a daemon only when it starts. */
+function flagsInVain({ paths }: StatusView, { config, listen, socketGroup }: DaemonOptions): string[] {
+  return [
+    ...(config === undefined || resolve(config) === paths.config ? [] : ['--config']),
+    ...(listen === undefined ? [] : ['--listen']),
+    ...(socketGroup === undefined ? [] : ['--socket-group']),
+  ];
 }
 
 /** The daemon alone: its networks, and their guests, do not notice. The new one has the old one's directories. */
@@ -98,32 +109,21 @@ async function replace(context: Context, before: StatusView, options: UpOptions)
 const names = (networks: readonly NetworkView[]): string =>
   `${networks.length === 1 ? 'network' : 'networks'} ${networks.map(({ name }) => name).join(', ')}`;
 
-async function restart(context: Context, before: StatusView, options: UpOptions): Promise<StatusView> {
+async function restart(context: Context, before: StatusView, options: DaemonOptions): Promise<StatusView> {
   const unit = unitOf(before.pid);
   if (unit !== null) {
     // Started by ourselves it would be out of its manager's sight.
     context.exitCode = await runProgram(['systemctl', ...unit, 'restart', 'vmlan.service']);
     return context.client.call('status');
   }
-  const env = {
-    ...environmentOf(before),
-    ...daemonEnvironment(context, options),
-    VMLAN_STATE_DIR: before.paths.state,
-    VMLAN_RUNTIME_DIR: before.paths.runtime,
-  };
+  const { env, options: had } = startOf(before);
+  const next = daemonStart(context, { ...had, ...options });
+  const { state, runtime } = before.paths;
   await stopDaemon(context, false);
-  return startDetached(context, env);
-}
-
-/** What a daemon was started with, as far as it is ours to see. */
-function environmentOf({ pid, paths }: StatusView): NodeJS.ProcessEnv {
-  try {
-    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    const own = entries.filter((entry) => entry.startsWith('VMLAN_')).map((entry) => entry.split(/=(.*)/s).slice(0, 2));
-    return Object.fromEntries(own) as NodeJS.ProcessEnv;
-  } catch {
-    return paths.config === null ? {} : { VMLAN_CONFIG: paths.config };
-  }
+  return startDetached(context, {
+    ...next,
+    env: { ...env, ...next.env, VMLAN_STATE_DIR: state, VMLAN_RUNTIME_DIR: runtime },
+  });
 }
 
 /** How systemctl reaches the unit that a process belongs to; null when none of ours. */
