@@ -62,6 +62,23 @@ describe('check', () => {
     );
   });
 
+  test('of one with several faults tells them all; for programs, too', async () => {
+    const text = 'networks:\n  a: { mode: shard }\n  b: { mode: host, mtu: 1 }\n';
+    const { code, stdout, stderr, file } = await check(text);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /^vmlan: \S+:2:14: .*\nhint: did you mean `shared`\?\nvmlan: \S+:3:25: .*\nhint: .*\n$/);
+    const json = await check(text, '-o', 'json');
+    assert.equal(json.code, 2);
+    assert.partialDeepStrictEqual(JSON.parse(json.stdout), {
+      file,
+      error: { code: 'invalid-config' },
+      problems: [
+        { line: 2, column: 14, hint: 'did you mean `shared`?' },
+        { line: 3, column: 25 },
+      ],
+    });
+  });
+
   test('of none says so', async () => {
     const { code, stderr } = await vmlan(['config', 'check', join(directory, 'none.yaml')], { env: process.env });
     assert.equal(code, 2);

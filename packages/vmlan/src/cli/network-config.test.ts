@@ -194,8 +194,30 @@ describe('edit', () => {
     };
     const { code, stderr } = await ask(['edit', 'lab'], { env: editor('mtu: x') });
     assert.equal(code, 2);
-    const file = /hint: yes; your text is kept in (.*)\n$/.exec(stderr)?.[1] ?? '';
-    assert.match(readFileSync(file, 'utf8'), /mode: shared\nmtu: x\n$/);
+    const file = /hint: yes; your text is kept: .*vmlan network edit lab --file (.*)\n$/.exec(stderr)?.[1] ?? '';
+    assert.match(readFileSync(file, 'utf8'), /^#\| [^]*mode: shared\nmtu: x\n$/);
+    daemon.failure = null;
+    await ask(['edit', 'lab', '--file', file]);
+    assert.match(daemon.changes.at(-1)!, /"yaml":"# the lab\\nmode: shared\\nmtu: x\\n"/, 'without our notes');
+  });
+
+  test('says what to do when the editor fails, is none, or leaves nothing', async () => {
+    const script = join(directory, 'bad-editor');
+    const by = async (text: string): Promise<string> => {
+      writeFileSync(script, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      const { code, stderr } = await ask(['edit', 'lab'], { env: { EDITOR: script, TMPDIR: directory } });
+      assert.notEqual(code, 0);
+      return stderr;
+    };
+    assert.match(await by('exit 3'), /ended with code 3; nothing was changed\nhint: .*--file \S+\/lab\.yaml\n$/);
+    assert.match(await by('rm "$1"'), /left no file .*; nothing was changed\nhint: again: vmlan network edit lab\n$/);
+    const { code, stderr } = await ask(['edit', 'lab'], { env: { EDITOR: '/nope/editor', TMPDIR: directory } });
+    assert.equal(code, 3);
+    assert.match(
+      stderr,
+      /there is no program "\/nope\/editor"\nhint: name another: EDITOR=nano vmlan network edit lab/,
+    );
+    assert.deepEqual(daemon.changes, []);
   });
 
   test('in a terminal opens the editor again, with the reason, until it is right', async () => {

@@ -6,14 +6,12 @@
  */
 import { CommanderError } from 'commander';
 import type { Command } from 'commander';
-import { VmlanError } from '../client/errors.ts';
 import { commandNamed } from './find-command.ts';
 import type { Io } from './io.ts';
-import { printable } from './output/width.ts';
 import { createProgram } from './program.ts';
+import { reportError, writeError } from './report-error.ts';
 
 const USAGE_EXIT_CODE = 2;
-const FAILURE_EXIT_CODE = 1;
 
 export async function runCli(argv: readonly string[], io: Io, version: string): Promise<number> {
   const { root, context } = createProgram(io, version);
@@ -43,16 +41,6 @@ function calledCommand(root: Command, argv: readonly string[]): string {
   return names.join(' ');
 }
 
-/** Tells what went wrong, never where in the program; the exit code. */
-export function reportError(error: unknown, io: Io): number {
-  if (error instanceof VmlanError) {
-    writeError(io, error.message, error.hint);
-    return error.info.exitCode;
-  }
-  writeError(io, error instanceof Error ? error.message : String(error), undefined);
-  return FAILURE_EXIT_CODE;
-}
-
 /** Commander writes `error: TEXT`, with a suggestion in brackets on a line of its own. */
 function reportUsage(error: CommanderError, io: Io, called: string): number {
   if (error.exitCode === 0) return 0;
@@ -61,10 +49,4 @@ function reportUsage(error: CommanderError, io: Io, called: string): number {
   const suggestion = match?.[2]?.replace(/^Did/, 'did');
   writeError(io, match?.[1] ?? error.message, suggestion ?? `see: ${called} --help`);
   return USAGE_EXIT_CODE;
-}
-
-function writeError(io: Io, message: string, hint: string | undefined): void {
-  const lines = message.split('\n').map(printable).join('\n');
-  io.stderr.write(`vmlan: ${lines}\n`);
-  if (hint !== undefined) io.stderr.write(`hint: ${printable(hint)}\n`);
 }

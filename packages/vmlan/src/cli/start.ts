@@ -5,7 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { processIo } from './io.ts';
-import { reportError, runCli } from './run-cli.ts';
+import { reportError } from './report-error.ts';
+import { runCli } from './run-cli.ts';
 
 /** What a shell reports for a program whose reader has gone: 128 + SIGPIPE. */
 const BROKEN_PIPE_EXIT_CODE = 141;

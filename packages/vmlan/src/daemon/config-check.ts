@@ -11,6 +11,7 @@ import { chooseDriver } from '../drivers/registry.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import { loadConfig } from './config.ts';
 import type { Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
 import { readHostRoutes } from './host-routes.ts';
 
 export interface ConfigVerdict {
@@ -18,8 +19,18 @@ export interface ConfigVerdict {
   readonly networks: readonly string[];
   /** Networks that this version or this host cannot start. */
   readonly warnings: readonly string[];
-  /** What is wrong, `FILE:LINE:COL: …`; null: nothing. */
+  /** What is wrong first, `FILE:LINE:COL: …`; null: nothing. */
   readonly error: ErrorData | null;
+  /** All that is wrong. */
+  readonly problems: readonly ConfigProblem[];
+}
+
+export interface ConfigProblem {
+  readonly message: string;
+  readonly hint: string | null;
+  /** null: the file cannot be read at all. */
+  readonly line: number | null;
+  readonly column: number | null;
 }
 
 export function checkConfig(
@@ -38,10 +49,19 @@ export function checkConfig(
       picked: new Map(),
       running,
     });
-    return { file, networks: [...config.networks.keys()], warnings: warningsOf(config), error: null };
+    return { file, networks: [...config.networks.keys()], warnings: warningsOf(config), error: null, problems: [] };
   } catch (error) {
-    return { file, networks: [], warnings: [], error: toErrorData(error) };
+    return { file, networks: [], warnings: [], error: toErrorData(error), problems: problemsOf(error) };
   }
+}
+
+function problemsOf(error: unknown): readonly ConfigProblem[] {
+  const all = error instanceof ConfigError ? [error, ...error.others] : [error];
+  return all.map((each) => {
+    const { message, hint = null } = toErrorData(each);
+    const { line, column } = each instanceof ConfigError ? each.place : { line: null, column: null };
+    return { message, hint, line, column };
+  });
 }
 
 /** What of a configuration cannot be started here. */

@@ -1,15 +1,19 @@
 /**
  * A YAML document that knows where in the file everything stands.
  *
- * Zone: control.  `fail` makes the one error that a wrong file gives: `FILE:LINE:COLUMN: what is wrong`.
+ * Zone: control.  `fail` makes the error that a wrong file gives: `FILE:LINE:COLUMN: what is wrong`.
  */
-import { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument } from 'yaml';
-import type { Document, Node, Pair } from 'yaml';
-import { VmlanError } from '../core/errors.ts';
+import { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit } from 'yaml';
+import type { Document, Node, Pair, YAMLError } from 'yaml';
 import type { IssuePath } from '../model/issue.ts';
+import { ConfigError, throwTogether } from './config-error.ts';
 
 /** YAML aliases may blow a small file up; ours has no use for many. */
 const MAX_ALIASES = 100;
+/** Of a line that is quoted. */
+const MAX_QUOTED_CHARS = 60;
+/** A key that would be no key of an object. */
+const NO_KEY = '__proto__';
 
 export class ConfigDocument {
   readonly file: string;
@@ -19,8 +23,8 @@ export class ConfigDocument {
   constructor(file: string, text: string) {
     this.file = file;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: true });
-    const [error] = this.#document.errors;
-    if (error !== undefined) throw this.#failAt(error.pos[0], syntaxMessage(error.message), undefined);
+    throwTogether(this.#document.errors.map((error) => this.#syntaxError(error, text)));
+    this.#refuseNoKey();
   }
 
   /** The document as plain values. */
@@ -33,7 +37,7 @@ export class ConfigDocument {
   }
 
   /** The error for what stands at `path`; where the path ends early, for the last part of it that exists. */
-  fail(path: IssuePath, message: string, hint?: string, at: 'key' | 'value' = 'value'): VmlanError {
+  fail(path: IssuePath, message: string, hint?: string, at: 'key' | 'value' = 'value'): ConfigError {
     return this.#failAt(this.offsetOf(path, at), message, hint);
   }
 
@@ -70,10 +74,26 @@ export class ConfigDocument {
     return true;
   }
 
-  #failAt(offset: number, message: string, hint: string | undefined): VmlanError {
+  #syntaxError({ code, pos, message }: YAMLError, text: string): ConfigError {
+    const [offset] = pos;
+    if (code === 'MULTIPLE_DOCS') return this.#failAt(offset, 'not one YAML document, but several', 'take out `---`');
+    const line = text.split('\n')[this.#lines.linePos(offset).line - 1]?.trim() ?? '';
+    const quoted = line === '' ? '' : `: ${line.slice(0, MAX_QUOTED_CHARS)}`;
+    return this.#failAt(offset, `not YAML: ${message.split('\n')[0]!}${quoted}`, undefined);
+  }
+
+  #refuseNoKey(): void {
+    visit(this.#document, {
+      Pair: (_, pair) => {
+        if (!isScalar(pair.key) || pair.key.value !== NO_KEY) return;
+        throw this.#failAt(startOf(pair.key) ?? 0, `${NO_KEY} is no name`, undefined);
+      },
+    });
+  }
+
+  #failAt(offset: number, message: string, hint: string | undefined): ConfigError {
     const { line, col } = this.#lines.linePos(Math.max(0, offset));
-    const place = `${this.file}:${Math.max(1, line)}:${Math.max(1, col)}`;
-    return new VmlanError('invalid-config', `${place}: ${message}`, { hint });
+    return new ConfigError(this.file, { line: Math.max(1, line), column: Math.max(1, col) }, message, hint);
   }
 }
 
@@ -90,5 +110,3 @@ function childOf(node: unknown, step: string | number): { readonly key: unknown;
 const keyText = (pair: Pair): string => (isScalar(pair.key) ? String(pair.key.value) : String(pair.key));
 
 const startOf = (node: unknown): number | null => (isNode(node) ? ((node as Node).range?.[0] ?? null) : null);
-
-const syntaxMessage = (message: string): string => `not YAML: ${message.split('\n')[0]!}`;

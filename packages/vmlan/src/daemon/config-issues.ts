@@ -4,9 +4,9 @@
  * Zone: control.
  */
 import type * as z from 'zod';
-import type { VmlanError } from '../core/errors.ts';
 import { knownKeys } from '../model/schema.ts';
 import type { ConfigDocument } from './config-document.ts';
+import type { ConfigError } from './config-error.ts';
 import { suggest } from './suggest.ts';
 
 type ZodIssue = z.core.$ZodIssue;
@@ -18,15 +18,23 @@ export interface Found {
   readonly hint: string | undefined;
 }
 
-/** The error for the issue that stands first in the file; what is missing comes last, for it may only be misspelt. */
-export function firstIssue(document: ConfigDocument, issues: readonly ZodIssue[], value: unknown): VmlanError {
-  const found = issues
+/** An error for each issue as they stand in the file; what is missing comes last, for it may only be misspelt. */
+export function shapeErrors(
+  document: ConfigDocument,
+  issues: readonly ZodIssue[],
+  value: unknown,
+): readonly ConfigError[] {
+  return issues
+    .flatMap(oneByOne)
     .map((issue) => describe(issue, value))
-    .map((issue) => ({ issue, offset: document.offsetOf(issue.path, issue.at), isThere: document.has(issue.path) }))
-    .sort((a, b) => Number(b.isThere) - Number(a.isThere) || a.offset - b.offset);
-  const { path, message, hint, at } = found[0]!.issue;
-  return document.fail(path, message, hint, at);
+    .map((found) => ({ found, offset: document.offsetOf(found.path, found.at), isThere: document.has(found.path) }))
+    .sort((a, b) => Number(b.isThere) - Number(a.isThere) || a.offset - b.offset)
+    .map(({ found: { path, message, hint, at } }) => document.fail(path, message, hint, at));
 }
+
+/** One issue may be about several keys. */
+const oneByOne = (issue: ZodIssue): readonly ZodIssue[] =>
+  issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ ...issue, keys: [key] })) : [issue];
 
 /** One issue in words; its path is that of the document. */
 export function describe(issue: ZodIssue, document: unknown): Found {

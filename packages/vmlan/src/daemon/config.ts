@@ -1,9 +1,10 @@
 /**
- * Loads networks.yaml: all networks that exist, complete and free of contradictions, or one error that says where.
+ * Loads networks.yaml: all networks that exist, complete and free of contradictions, or what is wrong with it and where.
  *
  * Zone: control.  Nothing is started or changed here.  Networks that vmlan itself brings (no file, or beside one) do
  * not stop the others when the host leaves no room for them: they are listed as unusable, with the reason.
  */
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { VmlanError } from '../core/errors.ts';
 import { DEFAULT_NETWORKS, IMPLICIT_NETWORKS, PREFERRED_NETWORKS, withDefaultAddresses } from '../model/defaults.ts';
@@ -18,9 +19,11 @@ import { freeSubnet, routeInTheWay, subnetsOverlap } from '../model/subnet.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import { parseCidr4, formatCidr4, parseIpv4, prefixOfMask4 } from '../wire/address.ts';
 import { ConfigDocument } from './config-document.ts';
-import { firstIssue } from './config-issues.ts';
+import { ConfigError, byPlace, throwTogether } from './config-error.ts';
+import { shapeErrors } from './config-issues.ts';
 
 const MAX_FILE_BYTES = 4_194_304; // 4 MiB
+const NEWLINE = 0x0a;
 
 export interface ConfigContext {
   readonly file: string;
@@ -67,19 +70,19 @@ export function parseConfig(text: string | null, context: ConfigContext): Config
   const implicit = implicitNetworks(document === null ? null : written);
   const picker = new SubnetPicker(context, { ...implicit, ...written });
   const networks = new Map<string, Network>();
+  const faults: ConfigError[] = [];
   for (const [name, input] of Object.entries(written)) {
-    networks.set(
-      name,
-      locate(document!, name, () => resolveNetwork(name, input, picker.contextFor(context))),
-    );
+    const network = locate(document!, name, faults, () => resolveNetwork(name, input, picker.contextFor(context)));
+    if (network !== undefined) networks.set(name, network);
   }
   const unusable = new Map<string, VmlanError>();
-  const onRoute = ({ name }: Network, { key, message, hint }: RouteProblem): VmlanError | null => {
+  const onRoute = ({ name }: Network, { key, message, hint }: RouteProblem): ConfigError | null => {
     if (!isBuiltIn(name, written[name])) return document!.fail(placeOf(document!, name, [key]), message, hint);
     unusable.set(name, new VmlanError('conflict', message, { hint }));
     return null;
   };
-  if (document !== null) checkTogether(document, [...networks.values()], context, onRoute);
+  if (document !== null) faults.push(...checkTogether(document, [...networks.values()], context, onRoute));
+  throwTogether(faults.sort(byPlace));
   const inputs = new Map<string, NetworkInput>(Object.entries(written));
   for (const [name, input] of Object.entries(implicit)) {
     const network = resolveNetwork(name, input, picker.contextFor(context));
@@ -108,6 +111,7 @@ export function readConfigText(context: Pick<ConfigContext, 'file' | 'required'>
   try {
     const bytes = readFileSync(context.file);
     if (bytes.length > MAX_FILE_BYTES) throw new VmlanError('invalid-config', `${context.file}: the file is too large`);
+    if (!isUtf8(bytes)) throw notUtf8(context.file, bytes);
     return bytes.toString('utf8');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -122,11 +126,24 @@ export function readConfigText(context: Pick<ConfigContext, 'file' | 'required'>
   }
 }
 
+/** Read as if it were, its comments would be damaged by the next change. */
+function notUtf8(file: string, bytes: Buffer): ConfigError {
+  let line = 1;
+  let start = 0;
+  for (;;) {
+    const end = bytes.indexOf(NEWLINE, start);
+    if (end < 0 || !isUtf8(bytes.subarray(start, end))) break;
+    start = end + 1;
+    line++;
+  }
+  return new ConfigError(file, { line, column: 1 }, 'this line is not UTF-8', 'save the file as UTF-8');
+}
+
 function checkShape(document: ConfigDocument): Readonly<Record<string, NetworkInput>> {
   const value = document.value ?? {};
   const result = networksFileSchema.safeParse(value);
-  if (!result.success) throw firstIssue(document, result.error.issues, value);
-  return result.data.networks;
+  if (!result.success) throwTogether(shapeErrors(document, result.error.issues, value));
+  return result.data!.networks;
 }
 
 /** What there is beside the file's own: everything without one, else Lima's networks that need no configuration. */
@@ -139,13 +156,15 @@ function implicitNetworks(
   return Object.fromEntries(names.map((name) => [name, DEFAULT_NETWORKS[name]!]));
 }
 
-/** Runs `resolve` and gives what it finds wrong its place in the file. */
-function locate<T>(document: ConfigDocument, network: string, resolve: () => T): T {
+/** The result of `resolve`; undefined where it finds something wrong, which is given its place in the file. */
+function locate<T>(document: ConfigDocument, network: string, faults: ConfigError[], resolve: () => T): T | undefined {
   try {
     return resolve();
   } catch (error) {
     if (!(error instanceof ConfigIssue)) throw error;
-    throw document.fail(['networks', network, ...error.path], error.message, error.hint);
+    for (const { path, message, hint } of [error, ...error.others])
+      faults.push(document.fail(['networks', network, ...path], message, hint));
+    return undefined;
   }
 }
 
@@ -195,11 +214,13 @@ function checkTogether(
   document: ConfigDocument,
   networks: readonly Network[],
   context: ConfigContext,
-  onRoute: (network: Network, problem: RouteProblem) => VmlanError | null,
-): void {
+  onRoute: (network: Network, problem: RouteProblem) => ConfigError | null,
+): readonly ConfigError[] {
+  const faults: ConfigError[] = [];
   for (const [i, network] of networks.entries()) {
-    const fail = (path: readonly (string | number)[], message: string, hint?: string): never => {
-      throw document.fail(placeOf(document, network.name, path), `network "${network.name}": ${message}`, hint);
+    const fail = (path: readonly (string | number)[], message: string, hint?: string): void => {
+      const place = placeOf(document, network.name, path);
+      faults.push(document.fail(place, `network "${network.name}": ${message}`, hint));
     };
     for (const other of networks.slice(0, i)) {
       const clash = overlap(network, other);
@@ -209,8 +230,9 @@ function checkTogether(
     }
     const problem = isKnown(network, context) ? null : routeProblem(network, context.hostRoutes);
     const error = problem === null ? null : onRoute(network, problem);
-    if (error !== null) throw error;
+    if (error !== null) faults.push(error);
   }
+  return faults;
 }
 
 function isKnown(network: Network, { running, before }: ConfigContext): boolean {
@@ -228,7 +250,7 @@ function placeOf(document: ConfigDocument, network: string, path: IssuePath): Is
 function checkForwards(
   network: Network,
   other: Network,
-  fail: (path: readonly (string | number)[], message: string) => never,
+  fail: (path: readonly (string | number)[], message: string) => void,
 ): void {
   for (const [i, forward] of network.forwards.entries()) {
     for (const rival of other.forwards) {

@@ -25,7 +25,7 @@ import {
   USER_GUEST_OFFSET,
 } from './defaults.ts';
 import { parseDuration } from './duration.ts';
-import { ConfigIssue } from './issue.ts';
+import { ConfigIssue, IssueList } from './issue.ts';
 import type { IssuePath } from './issue.ts';
 import { MODE_TRAITS } from './network.ts';
 import type { NetworkIpv4, ReservationEntry } from './network.ts';
@@ -236,26 +236,31 @@ const boundedPool = (start: number, end: number): Pool => ({
 
 export function resolveReservations(input: NetworkInput, ipv4: NetworkIpv4 | null): readonly ReservationEntry[] {
   const entries = input.dhcp?.reservations ?? [];
-  const seen = new Map<string, string>();
+  const seen = new Set<string>();
+  const issues = new IssueList();
   for (const [i, entry] of entries.entries()) {
     const path = ['dhcp', 'reservations', i];
     if (ipv4 === null || ipv4.fixedGuest !== null) {
       throw new ConfigIssue(path, `mode ${input.mode} leases no addresses that could be reserved`);
     }
-    checkReservedAddress(ipv4, entry.ip, [...path, 'ip']);
-    const keys = { ip: entry.ip, guest: entry.guest, mac: entry.mac };
-    for (const [key, value] of Object.entries(keys)) {
+    issues.try(() => checkReservedAddress(ipv4, entry.ip, [...path, 'ip']));
+    for (const [key, value] of Object.entries({ ip: entry.ip, guest: entry.guest, mac: entry.mac })) {
       if (value === undefined) continue;
       const name = `${key} ${value}`;
-      if (seen.has(name)) throw new ConfigIssue([...path, key], `${name} is reserved twice`, 'drop one of the two');
-      seen.set(name, value);
+      issues.try(() => checkUnseen(seen, name, [...path, key]));
+      seen.add(name);
     }
   }
+  issues.end();
   return entries.map((entry) => ({
     ip: entry.ip,
     ...(entry.guest === undefined ? {} : { guest: entry.guest }),
     ...(entry.mac === undefined ? {} : { mac: entry.mac }),
   }));
+}
+
+function checkUnseen(seen: ReadonlySet<string>, name: string, path: IssuePath): void {
+  if (seen.has(name)) throw new ConfigIssue(path, `${name} is reserved twice`, 'drop one of the two');
 }
 
 /** Why a guest of this network cannot have an address; null when it can. */

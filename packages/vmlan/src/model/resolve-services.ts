@@ -6,7 +6,7 @@
 import { parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { clashingListen, isForwardProblem, parseForward } from './forward.ts';
 import type { Forward } from './forward.ts';
-import { ConfigIssue } from './issue.ts';
+import { ConfigIssue, IssueList } from './issue.ts';
 import type { ListenSocket, NetworkIpv4, NetworkIpv6, RecordEntry } from './network.ts';
 import type { NetworkInput } from './schema.ts';
 import { subnetsOverlap } from './subnet.ts';
@@ -17,17 +17,21 @@ export function resolveForwards(
   ipv6: NetworkIpv6 | null,
 ): readonly Forward[] {
   const forwards: Forward[] = [];
+  const issues = new IssueList();
   for (const [i, text] of (input.forwards ?? []).entries()) {
-    const forward = parseForward(text);
-    if (isForwardProblem(forward)) throw new ConfigIssue(['forwards', i, forward.field], forward.message);
-    const problem = forwardTargetProblem(forward, ipv4, ipv6);
-    if (problem !== null) throw new ConfigIssue(['forwards', i, 'guest'], problem);
-    for (const other of forwards) {
-      const clash = clashingListen(forward, other);
-      if (clash !== null) throw new ConfigIssue(['forwards', i, 'host'], `${clash} is forwarded twice`);
-    }
-    forwards.push(forward);
+    issues.try(() => {
+      const forward = parseForward(text);
+      if (isForwardProblem(forward)) throw new ConfigIssue(['forwards', i, forward.field], forward.message);
+      const problem = forwardTargetProblem(forward, ipv4, ipv6);
+      if (problem !== null) throw new ConfigIssue(['forwards', i, 'guest'], problem);
+      for (const other of forwards) {
+        const clash = clashingListen(forward, other);
+        if (clash !== null) throw new ConfigIssue(['forwards', i, 'host'], `${clash} is forwarded twice`);
+      }
+      forwards.push(forward);
+    });
   }
+  issues.end();
   return forwards;
 }
 

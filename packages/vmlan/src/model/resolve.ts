@@ -7,7 +7,7 @@
 import { ALWAYS_CLOSED, DEFAULT_MTU, defaultDomain, usesAddresses, withDefaultAddresses } from './defaults.ts';
 import { resolveIpv4, resolveReservations } from './resolve-ipv4.ts';
 import { resolveForwards, resolveListen, resolveRecords } from './resolve-services.ts';
-import { ConfigIssue } from './issue.ts';
+import { ConfigIssue, IssueList } from './issue.ts';
 import { MODE_TRAITS } from './network.ts';
 import type { ModeTraits, Network, NetworkIpv6 } from './network.ts';
 import type { NetworkInput } from './schema.ts';
@@ -29,18 +29,26 @@ const GATEWAY_MAC_PREFIX = '02:76:6d';
 export function resolveNetwork(name: string, written: NetworkInput, context: ResolveContext): Network {
   const input = withDefaultAddresses(name, written);
   const traits = MODE_TRAITS[input.mode];
-  checkKeysOfMode(name, input);
+  const issues = new IssueList();
+  issues.try(() => checkKeysOfMode(name, input));
   const hostIsolated = input.isolation?.host ?? false;
-  const ipv4 = needsIpv4(input, traits) ? resolveIpv4(name, input, hostIsolated, context) : null;
+  const ipv4 = needsIpv4(input, traits) ? issues.try(() => resolveIpv4(name, input, hostIsolated, context)) : null;
   const hasHostSide = traits.hostSide && !hostIsolated;
-  const ipv6 = needsIpv6(input, traits) ? resolveIpv6(name, input, hasHostSide, context) : null;
+  const ipv6 = needsIpv6(input, traits) ? issues.try(() => resolveIpv6(name, input, hasHostSide, context)) : null;
+  // What hangs on addresses that make no sense is not judged by them.
+  const reservations = ipv4 === undefined ? [] : issues.try(() => resolveReservations(input, ipv4));
+  const hostAccess = issues.try(() => resolveHostAccess(input, traits, hostIsolated));
+  const hasAddresses = ipv4 !== undefined && ipv6 !== undefined;
+  const forwards = hasAddresses ? issues.try(() => resolveForwards(input, ipv4, ipv6)) : [];
+  const listen = issues.try(() => resolveListen(input));
+  issues.end();
   const domain = input.dns?.domain ?? defaultDomain(name);
   return {
     name,
     mode: input.mode,
     driver: input.driver ?? 'auto',
-    ipv4,
-    ipv6,
+    ipv4: ipv4!,
+    ipv6: ipv6!,
     mtu: input.mtu ?? DEFAULT_MTU,
     gatewayMac: macFrom(GATEWAY_MAC_PREFIX, context.identify(`gateway/${name}`)),
     dns: {
@@ -49,13 +57,13 @@ export function resolveNetwork(name: string, written: NetworkInput, context: Res
       upstream: input.dns?.upstream ?? traits.upstream,
       records: resolveRecords(input.dns?.hosts ?? {}),
     },
-    reservations: resolveReservations(input, ipv4),
-    hostAccess: resolveHostAccess(input, traits, hostIsolated),
+    reservations: reservations!,
+    hostAccess: hostAccess!,
     isolation: { guests: input.isolation?.guests ?? false, host: hostIsolated },
     outward: traits.outward,
     guards: traits.guards,
-    forwards: resolveForwards(input, ipv4, ipv6),
-    listen: resolveListen(input),
+    forwards: forwards!,
+    listen: listen!,
     autostart: input.autostart ?? false,
     interface: input.interface ?? null,
     vlan: input.vlan ?? null,

@@ -258,7 +258,10 @@ const networkShape = {
   dhcp: key(dhcpSchema, 'Addresses that are leased.'),
   dns: key(dnsSchema, 'Names that are answered.'),
   hostAccess: key(
-    z.union([z.enum(['all', 'none']), z.array(portSchema).max(MAX_ENTRIES)]),
+    z.union(
+      [z.enum(['all', 'none']), z.array(portSchema).max(MAX_ENTRIES)],
+      'not all, none, or ports such as [5432, 6379]',
+    ),
     "What of the host's loopback guests reach as host.vmlan.internal: all, none, or these ports.",
     { 'x-default': 'all; none in mode isolated', 'x-examples': ['none', [5432, 6379]] },
   ),

@@ -15,9 +15,12 @@ import { addExamples } from '../examples.ts';
 import { formatTable } from '../output/table.ts';
 import type { Column } from '../output/table.ts';
 import { daemonCommand } from '../daemon-command.ts';
+import { reportError } from '../report-error.ts';
 
 const CHECK_TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 1 << 20;
+/** What a mistake is told with that has no hint of its own. */
+const HELP = 'every key is explained in networks.yaml(5), and in docs/config.md';
 
 export const define: DefineCommand = (command, context) => {
   defineShow(command, context);
@@ -83,7 +86,8 @@ interface Verdict {
   readonly file: string;
   readonly networks: readonly string[];
   readonly warnings: readonly string[];
-  readonly error: { readonly code: ErrorCode; readonly message: string; readonly hint?: string } | null;
+  readonly error: { readonly code: ErrorCode } | null;
+  readonly problems: readonly { readonly message: string; readonly hint: string | null }[];
 }
 
 const defineCheck: DefineCommand = (command, context) => {
@@ -95,8 +99,13 @@ const defineCheck: DefineCommand = (command, context) => {
     .argument('[file]', 'the file; the one that a daemon would use without it')
     .action(async (file: string | undefined) => {
       const verdict = await judge(context, resolve(file ?? ownFile(context)));
-      const { error, networks, warnings } = verdict;
-      if (error !== null) throw new VmlanError(error.code, error.message, { hint: error.hint ?? 'see docs/config.md' });
+      const { error, networks, warnings, problems } = verdict;
+      if (error !== null) {
+        if (context.output.structured) await context.output.show(verdict, { table: () => '', ids: () => [] });
+        for (const { message, hint } of problems)
+          context.exitCode = reportError(new VmlanError(error.code, message, { hint: hint ?? HELP }), context.io);
+        return;
+      }
       await context.output.show(verdict, {
         table: () => `${verdict.file}: nothing is wrong; networks are ${networks.join(', ')}\n`,
         ids: () => networks,

@@ -6,7 +6,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { VmlanError } from '../../client/errors.ts';
 import type { NetworkChange } from '../../model/api.ts';
 import type { Context, DefineCommand } from '../context.ts';
@@ -76,9 +76,10 @@ async function editNetwork(context: Context, name: string, options: EditOptions)
 const showEdited = (context: Context, change: NetworkChange): Promise<void> =>
   showChange(context, change, `network "${change.name}" ${change.diff === '' ? 'stays as it is' : 'changed'}`);
 
+/** Without our notes: it may be what an editor left. */
 function readText(file: string): string {
   try {
-    return readFileSync(file === STDIN ? 0 : file, 'utf8');
+    return withoutNotes(readFileSync(file === STDIN ? 0 : file, 'utf8'));
   } catch (cause) {
     throw new VmlanError('not-found', `${file} cannot be read: ${(cause as Error).message}`, { cause });
   }
@@ -98,8 +99,8 @@ async function editText(
   let notes = [`network "${name}", from ${place}`, 'Save and leave the editor; without a change nothing happens.'];
   for (;;) {
     writeFileSync(file, notes.map((note) => `${NOTE}${note}\n`).join('') + written, { mode: 0o600 });
-    await runEditor(context, file);
-    const edited = withoutNotes(readFileSync(file, 'utf8'));
+    await runEditor(context, name, file);
+    const edited = readEdited(name, file);
     const isUnchanged = edited === written;
     if (isUnchanged && written === text) {
       rmSync(directory, { recursive: true });
@@ -112,7 +113,7 @@ async function editText(
     } catch (error) {
       if (!(error instanceof VmlanError)) throw error;
       // The same text again, or nobody there to mend it, or a change that must be read first.
-      if (isUnchanged || !context.io.stdinIsTerminal || error.code !== 'invalid-config') throw kept(error, file);
+      if (isUnchanged || !context.io.stdinIsTerminal || error.code !== 'invalid-config') throw kept(error, name, file);
       notes = [...error.message.split('\n'), ...(error.hint === undefined ? [] : [`hint: ${error.hint}`])];
       notes.push('Mend it, or leave the editor without a change to give up.');
       written = edited;
@@ -120,17 +121,38 @@ async function editText(
   }
 }
 
-async function runEditor(context: Context, file: string): Promise<void> {
+async function runEditor(context: Context, name: string, file: string): Promise<void> {
   const { env } = context.io;
   const editor = env['VISUAL'] || env['EDITOR'] || DEFAULT_EDITOR;
   // Words, as in EDITOR="code --wait"; never a shell.
-  const code = await runProgram([...editor.split(/\s+/).filter((word) => word !== ''), file], env);
+  const words = editor.split(/\s+/).filter((word) => word !== '');
+  const code = await runProgram([...words, file], env).catch((cause: unknown) => {
+    rmSync(dirname(file), { recursive: true });
+    throw new VmlanError('not-found', `the editor does not start: ${(cause as Error).message}`, {
+      hint: `name another: EDITOR=nano vmlan network edit ${name}; or: vmlan network edit ${name} --set KEY=VALUE`,
+      cause,
+    });
+  });
   if (code !== 0) {
     throw new VmlanError('internal', `the editor "${editor}" ended with code ${code}; nothing was changed`, {
-      hint: `what it wrote is in ${file}`,
+      hint: retry(name, file),
     });
   }
 }
+
+function readEdited(name: string, file: string): string {
+  try {
+    return withoutNotes(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new VmlanError('not-found', `the editor left no file ${file}; nothing was changed`, {
+      hint: `again: vmlan network edit ${name}`,
+      cause,
+    });
+  }
+}
+
+const retry = (name: string, file: string): string =>
+  `what it wrote is kept; to go on with it: vmlan network edit ${name} --file ${file}`;
 
 const withoutNotes = (text: string): string =>
   text
@@ -138,8 +160,8 @@ const withoutNotes = (text: string): string =>
     .filter((line) => !line.startsWith(NOTE.trimEnd()))
     .join('\n');
 
-const kept = (error: VmlanError, file: string): VmlanError =>
+const kept = (error: VmlanError, name: string, file: string): VmlanError =>
   new VmlanError(error.code, error.message, {
-    hint: `${error.hint === undefined ? '' : `${error.hint}; `}your text is kept in ${file}`,
+    hint: `${error.hint === undefined ? '' : `${error.hint}; `}your text is kept: mend it, then: vmlan network edit ${name} --file ${file}`,
     cause: error,
   });
