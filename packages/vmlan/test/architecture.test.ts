@@ -86,6 +86,32 @@ function faults(file: SourceFile): string[] {
   return found;
 }
 
+/** In a fake of the kernel all things know each other, as in the real one. */
+const KNOW_EACH_OTHER = 'sys/fake/';
+
+/** Files that need each other, types included: each as the way from a file back to itself. */
+function circles(all: readonly SourceFile[]): string[] {
+  const needs = new Map(
+    all
+      .filter(({ path }) => !path.startsWith(KNOW_EACH_OTHER))
+      .map(({ path, imports }) => [
+        path,
+        // A file that writes a file of its own kind holds an import of itself as text.
+        imports.filter(({ late, target }) => !late && target !== path).map(({ target }) => target),
+      ]),
+  );
+  const found: string[] = [];
+  const done = new Set<string>();
+  const walk = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) found.push([...way.slice(way.indexOf(path)), path].join(' → '));
+    if (way.includes(path) || done.has(path)) return;
+    for (const target of needs.get(path) ?? []) walk(target, [...way, path]);
+    done.add(path);
+  };
+  for (const path of needs.keys()) walk(path, []);
+  return found;
+}
+
 const files = sourceFiles();
 const sources = files.filter(({ test: isTest }) => !isTest);
 
@@ -101,6 +127,16 @@ describe('imports', () => {
 
   test('every import is one that the layer may make', () => {
     assertNone(sources.flatMap((file) => faults(file).map((fault) => `${file.path}: ${fault}`)));
+  });
+
+  test('no file needs itself in the end', () => {
+    assertNone(circles(sources));
+    const [a, b, c] = ['b', 'c', 'a'].map((next, i) =>
+      sourceFile(`core/${'abc'[i]}.ts`, `import type { X } from './${next}.ts';`),
+    ) as [SourceFile, SourceFile, SourceFile];
+    assert.deepEqual(circles([a, b, c]), ['core/a.ts → core/b.ts → core/c.ts → core/a.ts']);
+    const late = sourceFile('core/c.ts', "export const x = import('./a.ts');");
+    assert.deepEqual([circles([a, b]), circles([a, b, late])], [[], []]);
   });
 
   test('the rules see what they must', () => {

@@ -137,15 +137,6 @@ export class Forwards {
   }
 }
 
-/** Those that lead to a guest, under its new name; their ids stay. */
-export const renamedForwards = (stored: readonly StoredForward[], before: string, name: string): StoredForward[] =>
-  stored
-    .filter((entry) => {
-      const forward = parseForward(entry);
-      return !isForwardProblem(forward) && forward.guestName === before;
-    })
-    .map((entry) => ({ ...entry, guest: `${name}${entry.guest.slice(before.length)}` }));
-
 const portsOf = ({ forward }: NamedForward): readonly number[] =>
   forward.pairs.flatMap(({ listen }) => ('port' in listen ? [listen.port] : []));
 

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { VmlanError } from '../core/errors.ts';
-import type { ShapeInput } from '../model/api.ts';
+import type { LineShape } from '../engine/control-messages.ts';
+import { shapeSettingsSchema, type ShapeInput, type ShapeSettings } from '../model/api.ts';
 import { TestDaemon, problem } from './daemon.fixture.ts';
 
 const CONFIG = `
@@ -35,6 +36,15 @@ const set = ({ client }: TestDaemon, body: ShapeInput): ReturnType<typeof client
 async function applied(daemon: TestDaemon, network = 'lab'): Promise<unknown> {
   return (await daemon.driver.observe(network)).applied?.shapes;
 }
+
+test('what can be asked for is what the datapath does, name by name and type by type', () => {
+  const line: Required<LineShape> = {
+    ...{ delayMs: 1, jitterMs: 1, distribution: 'normal', lossPercent: 1, lossBurst: 2, duplicatePercent: 1 },
+    ...{ reorderPercent: 1, corruptPercent: 1, rateBps: 1e6, limitBytes: 1e6, partition: true, seed: 1 },
+  };
+  const asked: Required<ShapeSettings> = line; // does not compile when one of them knows more than the other
+  assert.deepEqual(shapeSettingsSchema.parse(asked), line);
+});
 
 describe('shapes', () => {
   test('are set, kept over restarts and crashes, and removed', async () => {

@@ -183,15 +183,3 @@ function wordsFor(shape: ShapeView): string {
   const [from, to] = [words(shape.fromGuest), words(shape.toGuest)];
   return `${nameOf(shape)}: ${from === to ? `${from} both ways` : `from ${shape.guest} ${from}, to it ${to}`}`;
 }
-
-/** Those of a guest under its new name; the NICs are the same, so nothing changes for them. */
-export function renamedShapes(stored: readonly StoredShape[], before: string, name: string): StoredShape[] {
-  const renamed = (guest: string): string => (guest === before ? name : guest);
-  return stored
-    .filter(({ guest, peer }) => guest === before || peer === before)
-    .map((shape) => ({
-      ...shape,
-      guest: renamed(shape.guest),
-      peer: shape.peer === null ? null : renamed(shape.peer),
-    }));
-}

@@ -4,6 +4,9 @@
  * Zone: packet for the draws, control for the values.  The same seed and the same frames give the same faults.  The
  * generator is mulberry32; a normal number is the sum of twelve even ones, a Pareto number has the shape parameter 3 and
  * is scaled to mean 0 and deviation 1, both as netem's tables are (tc-netem(8), "distribution").
+ *
+ * model/shape.ts has the values too, with their bounds and for people: neither layer knows the other, and a browser that
+ * reads the model needs no datapath. A test in daemon/ holds the names together.
  */
 
 export type Distribution = 'uniform' | 'normal' | 'pareto';

@@ -14,6 +14,7 @@ import { flowViewSchema, flowsQuerySchema } from './flows.ts';
 import type { FlowView, FlowsQuery } from './flows.ts';
 import { probeInputSchema, probeResultSchema } from './probe.ts';
 import type { ProbeInput, ProbeResult } from './probe.ts';
+import type { Route } from './route.ts';
 import { captureQuerySchema, capturedLineSchema } from './captures.ts';
 import type { CaptureQuery, CapturedLine } from './captures.ts';
 import {
@@ -70,27 +71,6 @@ import type {
   StatusView,
   TokenView,
 } from './views.ts';
-
-/** What has an address of its own, and an entity tag against lost updates. */
-export type ResourceKind = 'network' | 'guest' | 'forward' | 'record' | 'shape';
-
-export interface Route<Params, Query, Body, Result> {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** `:name` and `:id` are replaced by the URI-encoded parameter. */
-  readonly path: string;
-  readonly summary: string;
-  /** What the path names; for a route of status 201, what is made. Its changes are made one after the other. */
-  readonly resource?: ResourceKind;
-  /** Only on the unix socket, which its owner alone can open. */
-  readonly local?: true;
-  /** Status of success: 200, 201 for what was created, 204 without a body. */
-  readonly status: 200 | 201 | 204;
-  readonly params: z.ZodType<Params, Params>;
-  readonly query: z.ZodType<Query, Query>;
-  /** `nothingSchema`: no body is sent. */
-  readonly body: z.ZodType<Body, Body>;
-  readonly result: z.ZodType<Result>;
-}
 
 export interface ApiRoutes extends NetworkConfigRoutes {
   readonly health: Route<Nothing, Nothing, Nothing, HealthView>;
@@ -456,5 +436,6 @@ export * from './captures.ts';
 export * from './flows.ts';
 export * from './probe.ts';
 export * from './requests.ts';
+export type * from './route.ts';
 export * from './shape.ts';
 export * from './views.ts';

@@ -4,7 +4,6 @@
  * Zone: control.  Every change has `?dryRun=true`; If-Match guards the network's whole configuration.
  */
 import * as z from 'zod';
-import type { Route } from './api.ts';
 import {
   changeQuerySchema,
   configViewSchema,
@@ -37,6 +36,7 @@ import type {
 } from './network-config.ts';
 import { namedParamsSchema, nothingSchema } from './requests.ts';
 import type { NamedParams, Nothing } from './requests.ts';
+import type { Route } from './route.ts';
 
 export interface NetworkConfigRoutes {
   readonly createNetwork: Route<Nothing, DryRunQuery, NetworkCreate, NetworkChange>;

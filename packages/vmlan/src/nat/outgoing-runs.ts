@@ -8,23 +8,10 @@
 import type { Arena } from '../core/arena.ts';
 import type { Flushable } from '../core/poller.ts';
 import { type DatagramSockets, MAX_PAYLOAD, MAX_RUN } from './datagrams.ts';
-import type { UdpFlow } from './udp-flow.ts';
+import { OutgoingRun, type UdpFlow } from './udp-flow.ts';
 
 const RUNS = 8;
 const ROOM = 65_536; // bytes
-
-export class OutgoingRun {
-  flow: UdpFlow | null = null;
-  readonly off: number;
-  len = 0;
-  /** Bytes of its first datagram. */
-  size = 0;
-  count = 0;
-
-  constructor(off: number) {
-    this.off = off;
-  }
-}
 
 /** Sends what is given: one datagram (`size` 0), or a run of `size` bytes each. */
 export type SendRun = (flow: UdpFlow, off: number, len: number, size: number, nowMs: number) => void;

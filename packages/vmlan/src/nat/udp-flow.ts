@@ -1,10 +1,9 @@
 /**
- * One UDP conversation of a guest.
+ * One UDP conversation of a guest, and what it sends in one wake-up.
  *
  * Zone: packet.
  */
 import { NatFlow } from './flow-set.ts';
-import type { OutgoingRun } from './outgoing-runs.ts';
 
 /** Who answers for flows that share a socket: a UDP forward. */
 export interface FlowOwner {
@@ -29,4 +28,18 @@ export class UdpFlow extends NatFlow {
   clientScope = 0;
   onReadable: (nowMs: number) => void = () => {};
   onError: (nowMs: number) => void = () => {};
+}
+
+/** Datagrams of a flow that wait to leave together (outgoing-runs.ts); pooled. */
+export class OutgoingRun {
+  flow: UdpFlow | null = null;
+  readonly off: number;
+  len = 0;
+  /** Bytes of its first datagram. */
+  size = 0;
+  count = 0;
+
+  constructor(off: number) {
+    this.off = off;
+  }
 }

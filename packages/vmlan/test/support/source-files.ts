@@ -15,6 +15,8 @@ export interface Import {
   readonly target: string;
   readonly own: boolean;
   readonly typeOnly: boolean;
+  /** By `import()`, when it is needed. */
+  readonly late: boolean;
 }
 
 export interface SourceFile {
@@ -34,14 +36,14 @@ const DYNAMIC_IMPORT = /\bimport\(\s*'([^']+)'\s*\)/g;
 const NAMED_TYPES_ONLY = /^(?:import|export)\s+\{\s*(?:type\s+[\w$]+(?:\s+as\s+[\w$]+)?\s*,?\s*)+\}\s+from/;
 
 function importsOf(path: string, text: string): Import[] {
-  const resolve = (specifier: string, typeOnly: boolean): Import =>
+  const resolve = (specifier: string, typeOnly: boolean, late: boolean): Import =>
     specifier.startsWith('.')
-      ? { target: posix.join(posix.dirname(path), specifier), own: true, typeOnly }
-      : { target: specifier, own: false, typeOnly };
+      ? { target: posix.join(posix.dirname(path), specifier), own: true, typeOnly, late }
+      : { target: specifier, own: false, typeOnly, late };
   const fixed = [...text.matchAll(STATIC_IMPORT)].map(([whole, type, specifier = '']) =>
-    resolve(specifier, type !== undefined || NAMED_TYPES_ONLY.test(whole)),
+    resolve(specifier, type !== undefined || NAMED_TYPES_ONLY.test(whole), false),
   );
-  const dynamic = [...text.matchAll(DYNAMIC_IMPORT)].map(([, specifier = '']) => resolve(specifier, false));
+  const dynamic = [...text.matchAll(DYNAMIC_IMPORT)].map(([, specifier = '']) => resolve(specifier, false, true));
   return [...fixed, ...dynamic];
 }
 
