@@ -7,9 +7,10 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { networkPaths, networksDirectory } from '../drivers/network-paths.ts';
+import type { NetworkPaths } from '../drivers/network-paths.ts';
 import { clearForgotten } from '../drivers/userspace/network-directory.ts';
-import { runningProcess } from '../drivers/userspace/process-file.ts';
 import type { Paths } from '../model/paths.ts';
+import { isRunning, readIdentity } from '../sys/process-identity.ts';
 
 /** Written beside a state file before it takes its place. */
 const HALF_WRITTEN = '.tmp';
@@ -21,7 +22,7 @@ export async function removeLitter({ runtime, state }: Paths): Promise<void> {
   for (const directory of [state, join(state, 'guests')]) removeHalfWritten(directory);
   for (const name of namesIn(networksDirectory(state))) {
     const paths = networkPaths(runtime, state, name);
-    if (runningProcess(paths.process) === null) removeHalfWritten(paths.state);
+    if (!isWritten(paths)) removeHalfWritten(paths.state);
   }
   await clearForgotten(runtime);
 }
@@ -31,6 +32,12 @@ function removeLockAttempts(directory: string): void {
     const pid = LOCK_ATTEMPT.exec(name)?.[1];
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(directory, name), { force: true });
   }
+}
+
+/** By whom does not matter here: who names a stranger keeps a half-written file of his own. */
+function isWritten({ process }: NetworkPaths): boolean {
+  const found = readIdentity(process);
+  return found !== null && isRunning(found);
 }
 
 function removeHalfWritten(directory: string): void {

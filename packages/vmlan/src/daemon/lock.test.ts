@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -116,7 +116,10 @@ describe('the state directory', () => {
     const lock = DaemonLock.acquire(one);
     const network = networkPaths(one.runtime, state, 'lab');
     mkdirSync(network.directory, { recursive: true });
-    writeProcessFile(network.process, process.pid);
+    // As one that is starting looks: it is known by its last argument.
+    const child = spawn('sh', ['-c', 'read _', 'sh', network.directory], { stdio: ['pipe', 'ignore', 'ignore'] });
+    t.after(() => child.kill());
+    writeProcessFile(network.process, child.pid!);
     lock.release();
     assert.throws(() => DaemonLock.acquire(other), {
       code: 'already-running',

@@ -324,6 +324,9 @@ export class Networks implements Disposable {
       case 'answering':
         this.#onAnswering(name, event.answers);
         return;
+      case 'notice':
+        this.#warn(event.message, name);
+        return;
       case 'ipv6-reachable':
         events.publish('network-changed', { network: name }, `the host ${event.reachable ? 'has' : 'lost'} IPv6`);
         return;

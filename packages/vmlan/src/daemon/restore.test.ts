@@ -5,8 +5,9 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -19,7 +20,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { LEASE_FORMAT } from '../drivers/userspace/lease-file.ts';
@@ -292,7 +295,7 @@ function listing({ state, config }: Paths): readonly string[] {
   return [...shown, existsSync(config) ? readFileSync(config, 'utf8') : 'no file'];
 }
 
-describe('killed in the middle', async () => {
+describe('killed in the middle', { concurrency: availableParallelism() }, async () => {
   const old = newPlace();
   await restore(old, sealBackup({ ...other.content, networksYaml: 'networks: {}\n', leases: [LEASES] }, '0', 1));
   const before = await contentOf(old);
@@ -313,24 +316,30 @@ describe('killed in the middle', async () => {
       assert.ok(steps.includes(step), `${step} among ${steps.join(', ')}`);
   });
 
-  /** A process that restores, and kills itself at the step. */
-  function restoreUntil(paths: Paths, step: string): void {
+  /** A process that restores, and kills itself at the step. Who is killed keeps nothing compiled unless told to. */
+  async function restoreUntil(paths: Paths, step: string): Promise<void> {
     const options = { name: 'FILE', paths, hostRoutes: [], running: [], dryRun: false, force: true };
     const program = `
+      import { flushCompileCache } from 'node:module';
       import { restoreBackup } from ${JSON.stringify(join(import.meta.dirname, 'restore.ts'))};
+      flushCompileCache();
       await restoreBackup({
         ...${JSON.stringify(options)},
         bytes: Buffer.from(${JSON.stringify(JSON.stringify(backup))}),
         beforeStep: (step) => step === ${JSON.stringify(step)} && process.kill(process.pid, 'SIGKILL'),
       });`;
-    const { signal, status, error, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program]);
-    assert.equal(signal, 'SIGKILL', `status ${status}, ${error?.message}: ${String(stderr)}`);
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'compiled') },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const [said, [status, signal]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    assert.equal(signal, 'SIGKILL', `status ${status}: ${said}`);
   }
 
   for (const [i, step] of steps.entries()) {
     test(`before: ${step}`, async () => {
       const paths = copyOfOld();
-      restoreUntil(paths, step);
+      await restoreUntil(paths, step);
       await using daemon = new TestDaemon(new FakeDriver(), join(paths.config, '..'));
       await daemon.start();
       const { content } = await daemon.client.call('takeBackup');

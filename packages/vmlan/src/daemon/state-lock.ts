@@ -96,7 +96,7 @@ function networksIn(runtime: string): readonly string[] {
   } catch {
     return [];
   }
-  return names.filter((name) => runningProcess(networkPaths(runtime, '', name).process) !== null);
+  return names.filter((name) => runningProcess(networkPaths(runtime, '', name)) !== null);
 }
 
 function readRecord(path: string): StateLockRecord | null {

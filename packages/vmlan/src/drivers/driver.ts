@@ -180,7 +180,9 @@ export type DriverEvent =
   | { readonly kind: 'exited'; readonly reason: string }
   | { readonly kind: 'warnings'; readonly warnings: readonly string[] }
   /** It does not answer any more, or does so again. */
-  | { readonly kind: 'answering'; readonly answers: boolean };
+  | { readonly kind: 'answering'; readonly answers: boolean }
+  /** To be told once. */
+  | { readonly kind: 'notice'; readonly message: string };
 
 export interface Driver {
   readonly capabilities: Capabilities;

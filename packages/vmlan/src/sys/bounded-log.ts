@@ -21,10 +21,22 @@ import {
 export const MAX_LOG_BYTES = 4_194_304;
 /** `NAME.1`, `NAME.2`, the newest first. */
 export const OLD_LOGS = 2;
-const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
-/** For a child's output. */
-export const openLog = (path: string): number => openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+/** For a child's output. A pipe that somebody put there is not waited for. */
+export const openLog = (path: string): number =>
+  openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600);
+
+/** The last `bytes` of a log; throws when there is none. */
+export function readLogEnd(path: string, bytes: number): string {
+  const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFile() ? readEnd(fd, stat.size, bytes).toString('utf8') : '';
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Puts the log aside when it is too long; one that cannot be is left alone. */
 export function boundLog(path: string, maxBytes: number = MAX_LOG_BYTES): void {

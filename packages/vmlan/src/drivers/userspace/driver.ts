@@ -5,7 +5,6 @@
  * has the rights, not the process) is done here.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VmlanError, toErrorData } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -17,6 +16,7 @@ import type {
   ProbeOutcome,
   SnapshotScope,
 } from '../../engine/control-messages.ts';
+import { readText } from '../../sys/durable-file.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import { afterStep } from '../applied-state.ts';
 import { applySteps } from '../apply.ts';
@@ -85,6 +85,8 @@ export class UserspaceDriver implements Driver {
   readonly #running = new Map<string, RunningNetwork>();
   readonly #adopting = new Map<string, Promise<RunningNetwork | null>>();
   readonly #listeners = new Set<Listener>();
+  /** Who was named as a network's process, and is none of it. */
+  readonly #strangers = new Map<string, number>();
   #taps = 0;
 
   constructor(options: UserspaceOptions) {
@@ -117,7 +119,7 @@ export class UserspaceDriver implements Driver {
       return { ...nothing, pid: running.client.pid, startedMs, applied, warnings };
     } catch (error) {
       if (!(error instanceof VmlanError) || !TROUBLES.includes(error.code)) throw error;
-      const pid = runningProcess(this.#paths(network).process)?.pid ?? null;
+      const pid = runningProcess(this.#paths(network))?.pid ?? null;
       return { ...nothing, pid, trouble: toErrorData(error) };
     }
   }
@@ -205,6 +207,15 @@ export class UserspaceDriver implements Driver {
     for (const link of state?.applied.links ?? []) this.#watchNamespace(network, running, link);
   }
 
+  /** Told once of each, however often somebody looks. */
+  #onStranger(network: string, pid: number): void {
+    if (this.#strangers.get(network) === pid) return;
+    this.#strangers.set(network, pid);
+    const { process: file } = this.#paths(network);
+    const message = `network "${network}": ${file} names process ${pid}, which is none of the network: it is left alone`;
+    this.#emit(network, { kind: 'notice', message });
+  }
+
   #onAnswering(network: string, answers: boolean): void {
     const running = this.#running.get(network);
     if (answers && running !== undefined) this.#watchNamespaces(network, running).catch(() => undefined); // lost again
@@ -228,6 +239,7 @@ export class UserspaceDriver implements Driver {
         this.#emit(network, { kind: 'exited', reason });
       },
       onAnswering: (answers) => this.#onAnswering(network, answers),
+      onStranger: (pid) => this.#onStranger(network, pid),
     };
   }
 
@@ -318,9 +330,10 @@ export class UserspaceDriver implements Driver {
     if (running !== null) return (await running.client.call('snapshot', { only: { leases: true } })).leases;
     try {
       const path = this.#paths(network).leases;
-      return parseLeases(path, await readFile(path, 'utf8'));
+      const text = await readText(path);
+      return text === null ? [] : parseLeases(path, text);
     } catch {
-      return []; // none yet, or damaged: then the network says so when it starts
+      return []; // damaged: the network says so when it starts
     }
   }
 

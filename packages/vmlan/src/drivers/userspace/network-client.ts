@@ -1,8 +1,8 @@
 /**
  * The daemon's end of a network process: starting one, taking over one that runs, ending one.
  *
- * Zone: control.  The process is known by its file (pid and start time) and its control socket.  One that does not
- * answer is left alone, for its guests may still be served, or be served again: calls fail at once until it answers.
+ * Zone: control.  The process is known by its file (pid and start time) and its control socket; whom they name is
+ * looked at before he is believed (process-file.ts).  One that does not answer is left alone, for its guests may still be served, or be served again: calls fail at once until it answers.
  * One that speaks another protocol is left alone too.  Both are ended when somebody stops the network.
  */
 import { spawn } from 'node:child_process';
@@ -17,12 +17,20 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError, fromErrorData } from '../../core/errors.ts';
 import { makeStateDirectory } from '../../sys/durable-file.ts';
-import { identityOf, isRunning } from '../../sys/process-identity.ts';
+import { identityOf, isPid, isRunning } from '../../sys/process-identity.ts';
+import type { ProcessIdentity } from '../../sys/process-identity.ts';
 import { boundLog, openLog } from '../../sys/bounded-log.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { clearDirectory } from './network-directory.ts';
 import { firstFault, lastWords } from './network-log.ts';
-import { endProcess, hasEnded, readProcessFile, runningProcess, writeProcessFile } from './process-file.ts';
+import {
+  endProcess,
+  hasEnded,
+  isOfNetwork,
+  readProcessFile,
+  runningProcess,
+  writeProcessFile,
+} from './process-file.ts';
 import type { NetworkProcess } from './process-file.ts';
 import { PROTOCOL_MINOR, PROTOCOL_VERSION } from './protocol.ts';
 import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
@@ -49,10 +57,12 @@ export interface ClientListener {
   onLost(reason: string): void;
   /** false: it does not answer; true: it does again. */
   onAnswering?(answers: boolean): void;
+  /** The file names a process that is none of the network. */
+  onStranger?(pid: number): void;
 }
 
 export class NetworkClient {
-  readonly pid: number;
+  readonly #identity: ProcessIdentity;
   readonly #peer: RpcPeer;
   readonly #paths: NetworkPaths;
   readonly #listener: ClientListener;
@@ -60,23 +70,28 @@ export class NetworkClient {
   /** Its end is told: it was taken over, and not let go since. */
   #isWatched = false;
 
-  private constructor(socket: Socket, paths: NetworkPaths, pid: number, listener: ClientListener) {
+  private constructor(socket: Socket, paths: NetworkPaths, identity: ProcessIdentity, listener: ClientListener) {
     this.#peer = new RpcPeer(socket, {
       onNotification: (method, params) => listener.onNotification(method, params),
       onClose: () => this.#isWatched && listener.onLost(lastWords(paths.log)),
     });
     this.#paths = paths;
     this.#listener = listener;
-    this.pid = pid;
+    this.#identity = identity;
+  }
+
+  get pid(): number {
+    return this.#identity.pid;
   }
 
   /** Starts a process and connects to it; throws what it says when it cannot start. */
   static async start(program: string, request: StartRequest, listener: ClientListener): Promise<NetworkClient> {
     const { paths } = request;
     await makeDirectories(request);
-    const child = spawnDetached(program, paths.log);
+    const child = spawnDetached(program, paths);
     // Known before it is told anything: whoever kills us now leaves nobody that is not found.
     if (child.pid !== undefined) writeProcessFile(paths.process, child.pid);
+    const identity = identityOf(child.pid ?? 0);
     child.stdin!.on('error', () => undefined).end(JSON.stringify(request));
     const answer = await readAnswer(child, paths.log);
     child.unref();
@@ -84,7 +99,7 @@ export class NetworkClient {
       await clearDirectory(paths);
       throw fromErrorData(answer.error);
     }
-    return NetworkClient.#connect(paths, answer.pid, listener);
+    return NetworkClient.#connect(paths, identity, listener);
   }
 
   /**
@@ -92,13 +107,16 @@ export class NetworkClient {
    * speaks another protocol.
    */
   static async adopt(paths: NetworkPaths, listener: ClientListener): Promise<NetworkClient | null> {
-    const found = runningProcess(paths.process) ?? (await processAtSocket(paths));
+    const named = readProcessFile(paths.process);
+    const isStranger = named !== null && isRunning(named) && !isOfNetwork(named, paths.directory);
+    if (isStranger) listener.onStranger?.(named.pid);
+    const found = runningProcess(paths) ?? (await processAtSocket(paths));
     if (found === null) return null;
     if (found.protocol !== PROTOCOL_VERSION) throw incompatible(paths, found);
     const deadline = performance.now() + APPEAR_TIMEOUT_MS;
     while (isRunning(found)) {
       try {
-        return await NetworkClient.#connect(paths, found.pid, listener);
+        return await NetworkClient.#connect(paths, found, listener);
       } catch (error) {
         if (error instanceof VmlanError && error.code === 'unsupported') throw incompatible(paths, found);
         if (!isAbsence(error)) throw error;
@@ -112,13 +130,17 @@ export class NetworkClient {
 
   /** Ends what runs there, whether or not it can be spoken to. */
   static async end(paths: NetworkPaths): Promise<void> {
-    const found = runningProcess(paths.process) ?? (await processAtSocket(paths));
+    const found = runningProcess(paths) ?? (await processAtSocket(paths));
     if (found !== null) await endProcess(found);
     await clearDirectory(paths);
   }
 
-  static async #connect(paths: NetworkPaths, pid: number, listener: ClientListener): Promise<NetworkClient> {
-    const client = new NetworkClient(await connectTo(paths.control), paths, pid, listener);
+  static async #connect(
+    paths: NetworkPaths,
+    identity: ProcessIdentity,
+    listener: ClientListener,
+  ): Promise<NetworkClient> {
+    const client = new NetworkClient(await connectTo(paths.control), paths, identity, listener);
     try {
       await client.#peer.request('hello', GREETING, ANSWER_TIMEOUT_MS);
     } catch (error) {
@@ -162,8 +184,7 @@ export class NetworkClient {
   /** Ends the process and takes its directory away; by force when it does not end by itself. */
   async stop(): Promise<void> {
     this.#isWatched = false;
-    const written = readProcessFile(this.#paths.process);
-    const identity = written?.pid === this.pid ? written : { pid: this.pid, startTime: '' };
+    const identity = this.#identity;
     if (!this.#isSilent) {
       await this.#peer.request('stop', {}, STOP_TIMEOUT_MS).catch(() => undefined);
       await hasEnded(identity, STOP_TIMEOUT_MS);
@@ -211,14 +232,16 @@ async function makeDirectories({ paths, user }: StartRequest): Promise<void> {
   for (const path of [paths.state, paths.directory]) await makeStateDirectory(path);
 }
 
-/** The process whose file was lost or damaged, if one answers; its file is written anew. */
+/** The process whose file was lost, damaged or names another, if one answers; its file is written anew. */
 async function processAtSocket(paths: NetworkPaths): Promise<NetworkProcess | null> {
   try {
     const peer = new RpcPeer(await connectTo(paths.control), {});
     try {
       const { pid, protocol } = (await peer.request('hello', GREETING, ANSWER_TIMEOUT_MS)) as HelloResult;
-      writeProcessFile(paths.process, pid);
-      return { ...identityOf(pid), protocol };
+      const identity = identityOf(pid);
+      if (!isPid(pid) || !isOfNetwork(identity, paths.directory)) return null;
+      writeProcessFile(paths.process, identity.pid);
+      return { ...identity, protocol };
     } finally {
       peer.close();
     }
@@ -227,10 +250,10 @@ async function processAtSocket(paths: NetworkPaths): Promise<NetworkProcess | nu
   }
 }
 
-function spawnDetached(program: string, log: string): ChildProcess {
+function spawnDetached(program: string, { log, directory }: NetworkPaths): ChildProcess {
   const fd = openOrDiscard(log);
   try {
-    return spawn(process.execPath, [...NODE_OPTIONS, program], {
+    return spawn(process.execPath, [...NODE_OPTIONS, program, directory], {
       detached: true,
       cwd: '/',
       stdio: ['pipe', fd, fd, 'pipe'],
@@ -241,7 +264,6 @@ function spawnDetached(program: string, log: string): ChildProcess {
 }
 
 /** A disk that takes no log stops no network: then nobody hears what it says. */
-/** On a disk that takes no log the network still runs. */
 function openOrDiscard(log: string): number {
   try {
     boundLog(log);

@@ -3,9 +3,10 @@
  *
  * Zone: control.
  */
-import { readFileSync } from 'node:fs';
+import { readLogEnd } from '../../sys/bounded-log.ts';
 
 const LAST_LINES = 40;
+const LAST_BYTES = 65_536;
 const STARTED = /^\d{4}-\S+ info network \S+ runs$/;
 /** The lines that a process writes when it ends; the runtime may add its own behind them. */
 const FAREWELL = /^\d{4}-\S+ (?:error (.*)|info (network \S+ stopped))$/;
@@ -26,7 +27,7 @@ export function firstFault(log: string): string {
 /** What was logged since the process started. */
 function lastLines(log: string): readonly string[] {
   try {
-    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+    const lines = readLogEnd(log, LAST_BYTES).trimEnd().split('\n');
     return lines.slice(lines.findLastIndex((line) => STARTED.test(line)) + 1).slice(-LAST_LINES);
   } catch {
     return []; // it has no log any more

@@ -1,8 +1,11 @@
 /** The network process as it really runs: its privileges, its files, its end. Over the stand-in datapath. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,12 +15,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { until } from '../../core/deadline.fixture.ts';
-import { isRunning } from '../../sys/process-identity.ts';
+import { identityOf, isRunning } from '../../sys/process-identity.ts';
 import { readPrivileges, unprivilegedUser } from '../../sys/privileges.ts';
 import type { DriverEvent, WantedNetwork } from '../driver.ts';
 import { networkPaths } from '../network-paths.ts';
@@ -25,7 +28,7 @@ import type { NetworkPaths } from '../network-paths.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
 import { UserspaceDriver } from './driver.ts';
 import { NetworkClient } from './network-client.ts';
-import { writeProcessFile } from './process-file.ts';
+import { isOfNetwork, runningProcess, writeProcessFile } from './process-file.ts';
 import { RpcPeer } from './rpc.ts';
 
 const PROGRAM = join(import.meta.dirname, 'stand-in-engine.fixture.ts');
@@ -206,7 +209,8 @@ test('one of another protocol is left alone, shown with its pid, and ended when 
 test('one that waits for a request which never comes is waited for, and found ended', async () => {
   await using bed = new Bed();
   mkdirSync(bed.paths.directory, { recursive: true });
-  const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const argv = ['-e', 'process.stdin.resume()', bed.paths.directory];
+  const child = spawn(process.execPath, argv, { stdio: ['pipe', 'ignore', 'ignore'] });
   writeProcessFile(bed.paths.process, child.pid!);
   const observed = bed.driver.observe('lab');
   child.stdin.end(); // which it hears when Node.js has started in it
@@ -222,6 +226,143 @@ test('a process file of a process that is gone means nothing', async () => {
   assert.deepEqual(await bed.driver.list(), ['lab'], 'it ran once, and shall run again');
   await bed.make(wanted());
   assert.notEqual((await bed.driver.observe('lab')).applied, null);
+});
+
+/** Who runs, and has nothing to do with any network. */
+function bystander(...argv: readonly string[]): ChildProcess {
+  return spawn('sh', ['-c', 'read _', 'sh', ...argv], { stdio: ['pipe', 'ignore', 'ignore'] });
+}
+
+describe('a process that names another as itself', () => {
+  const recordOf = (pid: number): string => JSON.stringify({ ...identityOf(pid), protocol: 2 });
+
+  test('in its record is found all the same, and the other one lives', async () => {
+    await using bed = new Bed();
+    await bed.make(wanted());
+    const { pid } = bed;
+    const identity = identityOf(pid);
+    await bed.driver.close();
+    const victim = bystander();
+    bed.driver.onEvent((_network, event) => bed.events.push(event));
+    writeFileSync(bed.paths.process, recordOf(victim.pid!));
+    assert.equal((await bed.driver.observe('lab')).pid, pid);
+    const told = bed.events.filter(({ kind }) => kind === 'notice').map((event) => JSON.stringify(event));
+    assert.match(
+      told.join('\n'),
+      new RegExp(`^[^\n]*names process ${victim.pid}, which is none of the network[^\n]*$`),
+    );
+    assert.equal(bed.pid, pid, 'the record is right again');
+    await bed.driver.close();
+    writeFileSync(bed.paths.process, recordOf(victim.pid!));
+    await bed.make(null);
+    assert.ok(!isRunning(identity));
+    assert.deepEqual([victim.exitCode, victim.signalCode], [null, null]);
+    victim.kill();
+  });
+
+  test('in its record, and keeps no socket, is nobody', async () => {
+    await using bed = new Bed();
+    mkdirSync(bed.paths.directory, { recursive: true });
+    const victim = bystander();
+    writeFileSync(bed.paths.process, recordOf(victim.pid!));
+    const { pid, applied, trouble } = await bed.driver.observe('lab');
+    assert.deepEqual([pid, applied, trouble], [null, null, null]);
+    await bed.make(null);
+    assert.deepEqual([victim.exitCode, victim.signalCode], [null, null]);
+    victim.kill();
+  });
+
+  for (const [what, record] of Object.entries({
+    'everybody (-1)': '{"pid":-1,"startTime":""}',
+    'the group of the daemon (0)': '{"pid":0,"startTime":""}',
+    'half a process (1.5)': '{"pid":1.5,"startTime":""}',
+    'process 1 without a start': '{"pid":1,"startTime":""}',
+    'more than fits': `{"pid":${process.pid},${' '.repeat(5000)}"startTime":"1"}`,
+  })) {
+    test(`${what} is nobody`, async () => {
+      await using bed = new Bed();
+      mkdirSync(bed.paths.directory, { recursive: true });
+      writeFileSync(bed.paths.process, record);
+      assert.equal(runningProcess(bed.paths), null);
+      await bed.make(null);
+    });
+  }
+
+  test('at its socket is not ended, and neither is the other one', async () => {
+    await using bed = new Bed();
+    mkdirSync(bed.paths.directory, { recursive: true });
+    const victim = bystander();
+    const result = { protocol: 2, minor: 1, network: 'lab', pid: victim.pid, startedMs: 1 };
+    const peers: RpcPeer[] = [];
+    const server = createServer((socket) => {
+      peers.push(new RpcPeer(socket, { onRequest: () => Promise.resolve(result) }));
+    });
+    await once(server.listen(bed.paths.control), 'listening');
+    assert.equal((await bed.driver.observe('lab')).pid, null);
+    await bed.make(null);
+    await NetworkClient.end(bed.paths);
+    assert.deepEqual([victim.exitCode, victim.signalCode], [null, null]);
+    assert.ok(!existsSync(bed.paths.process));
+    server.close();
+    victim.kill();
+  });
+});
+
+describe('a process is of the network', () => {
+  const title = 'vmlan network lab';
+  /** A process that calls itself so. */
+  const titled = (as: string, uid?: number): ChildProcess =>
+    spawn(
+      process.execPath,
+      ['-e', `process.title = ${JSON.stringify(as)}; console.log(); setTimeout(() => {}, 60000)`],
+      {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        ...(uid === undefined ? {} : { uid }),
+      },
+    );
+
+  const judged = async (directory: string, child: ChildProcess): Promise<boolean> => {
+    if (child.stdout !== null) await once(child.stdout, 'data');
+    const verdict = isOfNetwork(identityOf(child.pid!), directory);
+    child.kill();
+    return verdict;
+  };
+
+  test('by its title, or by its last argument while it starts', async () => {
+    await using bed = new Bed();
+    const { directory } = bed.paths;
+    mkdirSync(directory, { recursive: true });
+    assert.ok(await judged(directory, titled(title)));
+    assert.ok(await judged(directory, bystander(directory)));
+    assert.ok(!(await judged(directory, titled('vmlan network other'))));
+    assert.ok(!(await judged(directory, titled(`${title} `))));
+    assert.ok(!(await judged(directory, bystander(directory, 'x'))));
+    assert.ok(!(await judged(join(directory, 'gone'), titled(title))));
+  });
+
+  test('as the same process, and not as a later one with its pid', async () => {
+    await using bed = new Bed();
+    const { directory } = bed.paths;
+    mkdirSync(directory, { recursive: true });
+    const child = bystander(directory);
+    const identity = identityOf(child.pid!);
+    assert.ok(isOfNetwork(identity, directory));
+    assert.ok(!isOfNetwork({ ...identity, startTime: String(Number(identity.startTime) - 1) }, directory));
+    assert.ok(!isOfNetwork({ ...identity, startTime: '' }, directory));
+    child.kill();
+    await once(child, 'exit');
+    assert.ok(!isOfNetwork(identity, directory));
+  });
+
+  test('as the user of its directory, and not as root who has the same title', { skip: USER === null }, async () => {
+    await using bed = new Bed();
+    const { directory } = bed.paths;
+    mkdirSync(directory, { recursive: true });
+    chownSync(directory, USER!.uid, USER!.gid);
+    assert.ok(await judged(directory, titled(title, USER!.uid)));
+    assert.ok(!(await judged(directory, titled(title))));
+    assert.ok(!(await judged(directory, titled(title, USER!.uid + 1))));
+  });
 });
 
 test('a program that says nothing is reported with its last words', async () => {

@@ -1,10 +1,11 @@
 /**
  * The main program of a network process: one running network, without privileges, outliving the daemon.
  *
- * Zone: control.  Standard input gives a StartRequest; descriptor 3 takes one StartAnswer; stderr is the log.  Order
- * matters: no_new_privs before any thread of ours, the group before the engine (it probes what its group may do), the
- * user after the engine has loaded its code (which the user may not be able to read).  Ends with exit code 0 when told
- * to, 1 when the engine or the start fails, 70 (EX_SOFTWARE) on a broken invariant.
+ * Zone: control.  Its argument is the network's directory, by which it is recognised.  Standard input gives a
+ * StartRequest; descriptor 3 takes one StartAnswer; stderr is the log.  Order matters: no_new_privs before any thread of
+ * ours, the group before the engine (it probes what its group may do), the user after the engine has loaded its code
+ * (which the user may not be able to read).  Ends with exit code 0 when told to, 1 when the engine or the start fails, 70
+ * (EX_SOFTWARE) on a broken invariant.
  */
 import { closeSync, rmSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -22,7 +23,7 @@ import type { StartEngine } from './engine-handle.ts';
 import { LeaseFile } from './lease-file.ts';
 import { NetworkService, writeLog } from './network-service.ts';
 import { makeResolver } from './network-resolver.ts';
-import { processRecord } from './process-file.ts';
+import { processRecord, processTitle } from './process-file.ts';
 import { END_CAPTURE, EVENT, PROTOCOL_MINOR, PROTOCOL_VERSION, WARNINGS } from './protocol.ts';
 import type { HelloResult, Methods, StartAnswer, StartRequest } from './protocol.ts';
 import { RpcPeer } from './rpc.ts';
@@ -58,7 +59,6 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
   if (request.protocol !== PROTOCOL_VERSION) {
     throw new VmlanError('unavailable', `the daemon speaks protocol ${request.protocol}, not ${PROTOCOL_VERSION}`);
   }
-  process.title = `vmlan network ${config.network}`;
   setNoNewPrivileges();
   prepareFiles(paths, user);
   await clearPath(paths.control);
@@ -70,6 +70,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
   const engine = await startEngine({ ...config, leases: leases.leases, duid: leases.duid });
   if (user !== null) becomeUser(user);
   assertUnprivileged();
+  process.title = processTitle(config.network); // who bears it is no longer root (process-file.ts)
 
   const peers = new Set<RpcPeer>();
   const notify = (method: string, params: unknown): void => {
