@@ -55,6 +55,22 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       retransmissions: 'Segments that were sent to the guest again, TCP alone.',
     },
   },
+  LogsQuery: {
+    keys: {
+      network: 'Of this network alone; omitted: of all, and of the daemon.',
+      daemon: '`true`: of the daemon alone.',
+      lines: 'The newest ones, so many, of those that are wanted: 0 to 100000; 100.',
+      sinceMs: 'Not older than this moment.',
+      level: 'Of this weight, and heavier.',
+      follow: '`true`: goes on with what comes.',
+    },
+  },
+  LogEntry: {
+    text: 'One line of a log.',
+    keys: {
+      source: '`daemon`, or the name of a network.',
+    },
+  },
   NetworkCreate: {
     keys: {
       config: 'As under `networks: NAME:` in networks.yaml.',

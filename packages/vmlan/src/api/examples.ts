@@ -59,6 +59,7 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'getShape', params: SHAPE },
   { route: 'deleteShape', params: SHAPE },
   { route: 'events', query: { after: '0', follow: 'false' } },
+  { route: 'logs', query: { network: 'lab', lines: '20', level: 'warn' } },
   { route: 'listFlows', query: { network: 'lab', sort: 'bytes', limit: '10' } },
   { route: 'capture', query: { network: 'lab', format: 'lines', filter: 'tcp and port 80', durationMs: '100' } },
   { route: 'endCapture', params: { id: '1' } },

@@ -9,6 +9,8 @@ import type {
   ApiRoutes,
   CaptureQuery,
   EventView,
+  LogEntry,
+  LogsQuery,
   ResourceKind,
   Route,
   RouteName,
@@ -45,6 +47,14 @@ export interface OpenCapture {
   readonly id: string;
   /** Destroying it ends the capture. */
   readonly stream: Readable;
+}
+
+export interface LogSource {
+  /**
+   * The newest lines, and what comes when that is wanted, as it is asked for; the signal ends it.  Throws VmlanError: no
+   * such network, too many readers.
+   */
+  open(query: LogsQuery, signal: AbortSignal): Promise<AsyncIterable<readonly LogEntry[]>>;
 }
 
 export interface CaptureSource {

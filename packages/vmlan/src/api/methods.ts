@@ -8,7 +8,7 @@ import { API_ROUTES } from '../model/api.ts';
 /** What is served beside the table of routes. */
 export const PLAIN_PATHS: readonly ['/metrics', '/openapi.json'] = ['/metrics', '/openapi.json'];
 /** Streams have no HEAD: it would open one. */
-const STREAM_PATHS: readonly string[] = [API_ROUTES.events.path, API_ROUTES.capture.path];
+const STREAM_PATHS: readonly string[] = [API_ROUTES.events.path, API_ROUTES.capture.path, API_ROUTES.logs.path];
 
 interface Pattern {
   readonly path: RegExp;

@@ -299,9 +299,11 @@ function success(name: RouteName, route: AnyRoute, schema: JsonObject): JsonObje
 /** OpenAPI 3.1 has no word for the schema of one event, or one line, of a stream. */
 function content(name: RouteName, schema: JsonObject): JsonObject {
   if (name === 'events') return { 'text/event-stream': { schema: { type: 'string' }, 'x-event-data-schema': schema } };
-  if (name !== 'capture') return { [JSON_TYPE]: { schema } };
+  if (name !== 'capture' && name !== 'logs') return { [JSON_TYPE]: { schema } };
+  const lines = { 'application/x-ndjson': { schema: { type: 'string' }, 'x-event-data-schema': schema } };
+  if (name === 'logs') return lines;
   return {
-    'application/x-ndjson': { schema: { type: 'string' }, 'x-event-data-schema': schema },
+    ...lines,
     'application/x-pcapng': { schema: { type: 'string', format: 'binary' } },
   };
 }

@@ -16,8 +16,9 @@ import { Access } from './access.ts';
 import type { Listener } from './access.ts';
 import { lastEventId, streamEvents } from './event-stream.ts';
 import { streamCapture } from './capture-stream.ts';
-import type { ApiHandlers, ApiRequest, CaptureSource, EventSource, VersionSource } from './handlers.ts';
+import type { ApiHandlers, ApiRequest, CaptureSource, EventSource, LogSource, VersionSource } from './handlers.ts';
 import { readJsonBodies, wrongType } from './json-body.ts';
+import { streamLogs } from './log-stream.ts';
 import { HttpListeners } from './http-server.ts';
 import type { HttpLimits } from './http-server.ts';
 import { allowedMethods } from './methods.ts';
@@ -47,6 +48,7 @@ export interface ApiOptions {
   readonly versions: VersionSource;
   readonly events: EventSource;
   readonly captures: CaptureSource;
+  readonly logs: LogSource;
   readonly logger: Logger;
   readonly version: string;
   /** What a request over TCP has to carry. */
@@ -152,6 +154,18 @@ function addRoute({ server, name, options, resources, listenerOf }: RouteContext
         const query = checked(API_ROUTES.capture.query, request.query, 'query');
         const capture = await options.captures.open(query);
         streamCapture(reply.raw, capture, query.format ?? 'pcapng');
+        reply.hijack();
+      },
+    });
+    return;
+  }
+  if (name === 'logs') {
+    server.route({
+      method,
+      url,
+      exposeHeadRoute: false,
+      handler: async (request, reply) => {
+        await streamLogs(reply.raw, options.logs, checked(API_ROUTES.logs.query, request.query, 'query'));
         reply.hijack();
       },
     });

@@ -9,11 +9,22 @@
  */
 import type * as Http from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import type { ApiRoutes, CaptureQuery, EventView, EventsQuery, Nothing, Route, RouteName } from '../model/api.ts';
+import type {
+  ApiRoutes,
+  CaptureQuery,
+  EventView,
+  EventsQuery,
+  LogEntry,
+  LogsQuery,
+  Nothing,
+  Route,
+  RouteName,
+} from '../model/api.ts';
 import { describeEndpoint } from './endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
 import { VmlanError, errorFromResponse, errorFromTransport } from './errors.ts';
 import { readEvents } from './event-stream.ts';
+import { readJsonLines } from './json-lines.ts';
 import { requestLine } from './routes.ts';
 
 /** Importing it would load a WebSocket client too, which each command would wait for (docs/datapath.md, start). */
@@ -96,8 +107,27 @@ export class Client {
   /** What happens, as the query wants it, until the signal aborts or the daemon ends. */
   async *events(query: EventsQuery = {}, signal?: AbortSignal): AsyncGenerator<EventView, void, undefined> {
     const response = await this.#send('events', { query: { ...query } }, { signal, timeoutMs: 0 });
+    for await (const data of this.#stream(response, readEvents, signal)) yield JSON.parse(data) as EventView;
+  }
+
+  /** Lines of logs, until the last one that is there; with `follow` until the signal aborts or the daemon ends. */
+  async *logs(
+    query: LogsQuery = {},
+    { signal, timeoutMs }: CallOptions = {},
+  ): AsyncGenerator<LogEntry, void, undefined> {
+    const limit = timeoutMs === undefined ? {} : { timeoutMs };
+    const response = await this.#send('logs', { query: { ...query } }, { signal, ...limit });
+    response.socket.setTimeout(0); // lines may be long in coming
+    yield* this.#stream(response, readJsonLines<LogEntry>, signal);
+  }
+
+  async *#stream<T>(
+    response: IncomingMessage,
+    read: (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<T>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<T, void, undefined> {
     try {
-      for await (const data of readEvents(response)) yield JSON.parse(data) as EventView;
+      yield* read(response);
     } catch (error) {
       if (signal?.aborted === true) return;
       throw isOurs(error) ? error : errorFromTransport(error as Error, describeEndpoint(this.endpoint));

@@ -4,11 +4,11 @@
  * Zone: control.  The code table is the daemon's own, so that each failure has one name everywhere.
  */
 import { ERROR_CODES, VmlanError } from '../core/errors.ts';
-import type { ErrorCode } from '../core/errors.ts';
+import type { ErrorCode, ErrorData } from '../core/errors.ts';
 import type { Problem } from '../model/views.ts';
 
 export { ERROR_CODES, VmlanError };
-export type { ErrorCode };
+export type { ErrorCode, ErrorData };
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
 

@@ -48,6 +48,7 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   deleteShape: 'DELETE /v1/shapes/:id',
   events: 'GET /v1/events',
   capture: 'GET /v1/captures',
+  logs: 'GET /v1/logs',
   listFlows: 'GET /v1/flows',
   probeGuest: 'POST /v1/guests/:name/probe',
   endCapture: 'DELETE /v1/captures/:id',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { writeLog } from './log.fixture.ts';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -14,7 +15,7 @@ import { CONFIG, TestDaemon } from './daemon.fixture.ts';
 const PAGE = join(import.meta.dirname, '../../../../docs/api.md');
 /** Served beside the table of routes. */
 const PLAIN: readonly string[] = PLAIN_PATHS.map((path) => `api ${path}`);
-const STREAMS: readonly RouteName[] = ['events', 'capture'];
+const STREAMS: readonly RouteName[] = ['events', 'capture', 'logs'];
 const run = promisify(execFile);
 
 test('the examples of docs/api.md succeed, in the order of the table', async () => {
@@ -22,6 +23,7 @@ test('the examples of docs/api.md succeed, in the order of the table', async () 
   const [setup = '', ...shown] = [...page.matchAll(/^```sh\n(.*?)\n```$/gms)].map((match) => match[1]!);
   const api = setup.split('\n').find((line) => line.startsWith('api()'))!;
   await using daemon = await TestDaemon.start(CONFIG);
+  writeLog(daemon.paths.state, 'lab', ['2026-01-02T03:04:05.006Z warn something']);
   const curl = async (line: string): Promise<string> => {
     const script = `SOCKET=${daemon.paths.socket}; ${api}\n${line}`;
     const { stdout } = await run('bash', ['-euc', script]).catch((error: { stdout: string; message: string }) =>

@@ -12,12 +12,13 @@ import type { ErrorCode } from '../core/errors.ts';
 import { API_ROUTES, problemSchema } from '../model/api.ts';
 import type { Route, RouteName } from '../model/api.ts';
 import { CONFIG, TestDaemon } from './daemon.fixture.ts';
+import { writeLog } from './log.fixture.ts';
 import { rawRequest } from './raw-request.fixture.ts';
 import type { RawAnswer, RawRequest, Where } from './raw-request.fixture.ts';
 
 type AnyRoute = Route<unknown, unknown, unknown, unknown>;
 const ROUTES = Object.entries(API_ROUTES) as [RouteName, AnyRoute][];
-const STREAMS: readonly RouteName[] = ['events', 'capture'];
+const STREAMS: readonly RouteName[] = ['events', 'capture', 'logs'];
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 const socketOf = (daemon: TestDaemon): Where => ({ path: daemon.paths.socket });
@@ -46,6 +47,7 @@ function assertProblem(answer: RawAnswer, code: ErrorCode, what: string): void {
 describe('every route', () => {
   test('answers what its schema says', async () => {
     await using daemon = await TestDaemon.start(CONFIG);
+    writeLog(daemon.paths.state, 'lab', ['2026-01-02T03:04:05.006Z warn something']);
     const exercised = new Set<RouteName>();
     for (const example of API_EXAMPLES) {
       const route: AnyRoute = API_ROUTES[example.route];
@@ -56,7 +58,7 @@ describe('every route', () => {
         const data = answer.body.split('\n').filter((line) => line.startsWith('data: '));
         assert.ok(data.length > 0);
         for (const line of data) route.result.parse(JSON.parse(line.slice('data: '.length)));
-      } else if (example.route === 'capture') {
+      } else if (example.route === 'capture' || example.route === 'logs') {
         assert.equal(answer.headers['content-type'], 'application/x-ndjson');
         const lines = answer.body.split('\n').filter((line) => line.startsWith('{'));
         assert.equal(lines.length, 1);

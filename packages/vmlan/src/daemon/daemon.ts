@@ -26,6 +26,7 @@ import { readHostRoutes } from './host-routes.ts';
 import { loadIdentity } from './identity.ts';
 import { removeLitter } from './litter.ts';
 import { DaemonLock, clearSocketPath } from './lock.ts';
+import { Logs } from './logs.ts';
 import { Networks } from './networks.ts';
 import { finishRestore } from './restore-steps.ts';
 import { groupId, openDirectoryTo } from './socket-group.ts';
@@ -94,6 +95,8 @@ export class Daemon {
     const listenAddress = wantedListener(options.listen);
     const context = await makeContext(options);
     const networks = new Networks(context);
+    const logs = new Logs({ state: paths.state, networks: () => networks.all.map(({ name }) => name) });
+    const bounds = logs.keepBounded();
     const begun = networks.begin();
     // Code of 100 ms, read while the processes of the networks read theirs.
     await Promise.race([begun.catch(() => undefined), delay(HEAD_START_MS)]);
@@ -107,6 +110,7 @@ export class Daemon {
     const server = await buildServer({
       ...made,
       events: context.events,
+      logs,
       logger,
       version: context.version,
       token: () => context.token.text(),
@@ -115,6 +119,7 @@ export class Daemon {
     const daemon = new Daemon(paths.socket, reload, async (stopNetworks) => {
       if (stopNetworks) await networks.stopAll().catch((error: unknown) => logger.error('networks stay', { error }));
       networks[Symbol.dispose]();
+      bounds[Symbol.dispose]();
       await server.close();
       await context.driver.close();
       lock.release();
@@ -130,6 +135,7 @@ export class Daemon {
       }
     } catch (error) {
       networks[Symbol.dispose]();
+      bounds[Symbol.dispose]();
       await server.close();
       await context.driver.close();
       throw error;

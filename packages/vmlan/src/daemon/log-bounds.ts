@@ -3,32 +3,25 @@
  *
  * Zone: control.
  */
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { networkPaths, networksDirectory } from '../drivers/network-paths.ts';
 import type { Paths } from '../model/paths.ts';
 import { boundLog } from '../sys/bounded-log.ts';
+import { logFiles } from './log-files.ts';
 
 const INTERVAL_MS = 5000;
 
-export const daemonLog = (state: string): string => join(state, 'daemon.log');
+/** Told of each log that was put aside, without its first `lost` bytes. */
+export type OnPutAside = (path: string, lost: number) => void;
 
-export function boundLogs({ runtime, state }: Pick<Paths, 'runtime' | 'state'>): void {
-  boundLog(daemonLog(state));
-  for (const name of networkNames(state)) boundLog(networkPaths(runtime, state, name).log);
+export function boundLogs({ state }: Pick<Paths, 'state'>, onPutAside: OnPutAside = () => undefined): void {
+  for (const { path } of logFiles(state)) {
+    const lost = boundLog(path);
+    if (lost !== null) onPutAside(path, lost);
+  }
 }
 
 /** From now on, until disposed. */
-export function keepLogsBounded(paths: Paths): Disposable {
-  boundLogs(paths);
-  const timer = setInterval(() => boundLogs(paths), INTERVAL_MS).unref();
+export function keepLogsBounded(paths: Pick<Paths, 'state'>, onPutAside: OnPutAside): Disposable {
+  boundLogs(paths, onPutAside);
+  const timer = setInterval(() => boundLogs(paths, onPutAside), INTERVAL_MS).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-function networkNames(state: string): readonly string[] {
-  try {
-    return readdirSync(networksDirectory(state));
-  } catch {
-    return []; // none ever ran
-  }
 }

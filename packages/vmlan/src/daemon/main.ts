@@ -21,8 +21,9 @@ import { checkConfig } from './config-check.ts';
 import { daemonSettings } from './config-view.ts';
 import { Daemon } from './daemon.ts';
 import { makeLogger } from './log.ts';
-import { daemonLog, keepLogsBounded } from './log-bounds.ts';
+import { daemonLog } from './log-files.ts';
 import { exitCodeOf, offlineBackup, offlineRestore } from './offline.ts';
+import { writeLogs } from './offline-logs.ts';
 import { ServiceNotice } from './service-notice.ts';
 
 /** When what only the start needed is given back: not while `vmlan up` waits. */
@@ -49,6 +50,7 @@ async function main(): Promise<number> {
   const paths = resolvePaths(environment, { uid, home: homedir() });
   if (checked !== undefined) return check(checked, paths, uid);
   if (options.backup === true || options.restore !== undefined) return offline(options, paths, uid);
+  if (options.logs !== undefined) return writeLogs(options.logs, paths.state);
   const hangups = new Hangups();
   const logger = makeLogger(level, daemonLog(paths.state));
   const notice = await ServiceNotice.open(process.env, logger);
@@ -64,14 +66,12 @@ async function main(): Promise<number> {
     socketGroup: socketGroup ?? (process.env['VMLAN_SOCKET_GROUP'] || undefined),
     makeDriver: () => makeDriver(paths, uid),
   });
-  const bounds = keepLogsBounded(paths);
   hangups.follow(daemon, notice, logger);
   void stopping.then(() => daemon.stop(false));
   void daemon.stopping.then(() => notice.stopping());
   notice.ready(`serving at ${daemon.socket}`, () => daemon.isAnswering());
   setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
-  bounds[Symbol.dispose]();
   notice[Symbol.dispose]();
   return 0;
 }
@@ -143,6 +143,7 @@ interface Options {
   readonly check?: string;
   readonly backup?: boolean;
   readonly restore?: string;
+  readonly logs?: string;
   readonly 'dry-run'?: boolean;
   readonly force?: boolean;
   readonly config?: string;
@@ -157,6 +158,7 @@ function parseOptions(): Options {
       check: { type: 'string' },
       backup: { type: 'boolean' },
       restore: { type: 'string' },
+      logs: { type: 'string' },
       'dry-run': { type: 'boolean' },
       force: { type: 'boolean' },
       foreground: { type: 'boolean' },

@@ -2,8 +2,8 @@
  * The route table of the HTTP API: method, path and the schemas of all that goes in and out.
  *
  * Zone: control.  The daemon's routes and the client are both made from this table.  Errors are problem+json
- * (`Problem`).  `events` and `capture` answer streams: server-sent events whose `data` is an `EventView`, and a file in
- * pcapng or a `CapturedLine` a line.
+ * (`Problem`).  `events`, `capture` and `logs` answer streams: server-sent events whose `data` is an `EventView`, a file in
+ * pcapng or a `CapturedLine` a line, and a `LogEntry` a line.
  */
 import * as z from 'zod';
 import { backupSchema } from './backup.ts';
@@ -17,6 +17,8 @@ import type { ProbeInput, ProbeResult } from './probe.ts';
 import type { Route } from './route.ts';
 import { captureQuerySchema, capturedLineSchema } from './captures.ts';
 import type { CaptureQuery, CapturedLine } from './captures.ts';
+import { logEntrySchema, logsQuerySchema } from './logs.ts';
+import type { LogEntry, LogsQuery } from './logs.ts';
 import {
   attachInputSchema,
   detachInputSchema,
@@ -107,11 +109,12 @@ export interface ApiRoutes extends NetworkConfigRoutes {
   readonly capture: Route<Nothing, CaptureQuery, Nothing, CapturedLine>;
   readonly listFlows: Route<Nothing, FlowsQuery, Nothing, readonly FlowView[]>;
   readonly probeGuest: Route<NamedParams, Nothing, ProbeInput, ProbeResult>;
+  readonly logs: Route<Nothing, LogsQuery, Nothing, LogEntry>;
   readonly endCapture: Route<IdParams, Nothing, Nothing, null>;
 }
 
 /** Routes that answer with a stream. */
-export type StreamRouteName = 'events' | 'capture';
+export type StreamRouteName = 'events' | 'capture' | 'logs';
 
 export type RouteName = keyof ApiRoutes;
 
@@ -403,6 +406,15 @@ export const API_ROUTES: ApiRoutes = {
     query: captureQuerySchema,
     result: capturedLineSchema,
   },
+  logs: {
+    method: 'GET',
+    path: '/v1/logs',
+    summary: 'What the daemon and its networks wrote, the newest lines in order of time, and with `follow` what comes',
+    status: 200,
+    ...none,
+    query: logsQuerySchema,
+    result: logEntrySchema,
+  },
   listFlows: {
     method: 'GET',
     path: '/v1/flows',
@@ -434,6 +446,7 @@ export * from './backup.ts';
 export * from './network-config.ts';
 export * from './captures.ts';
 export * from './flows.ts';
+export * from './logs.ts';
 export * from './probe.ts';
 export * from './requests.ts';
 export type * from './route.ts';

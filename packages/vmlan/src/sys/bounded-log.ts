@@ -38,17 +38,18 @@ export function readLogEnd(path: string, bytes: number): string {
   }
 }
 
-/** Puts the log aside when it is too long; one that cannot be is left alone. */
-export function boundLog(path: string, maxBytes: number = MAX_LOG_BYTES): void {
+/** Puts the log aside when it is too long; one that cannot be is left alone. How much of its start is lost; null: nothing was done. */
+export function boundLog(path: string, maxBytes: number = MAX_LOG_BYTES): number | null {
   let fd = -1;
   try {
     fd = openSync(path, O_RDWR | O_NOFOLLOW);
     const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.size <= maxBytes) return;
+    if (!stat.isFile() || stat.size <= maxBytes) return null;
     putAside(path, readEnd(fd, stat.size, maxBytes));
     ftruncateSync(fd);
+    return stat.size - maxBytes;
   } catch {
-    // There is none, or the disk takes nothing: then it does not grow either.
+    return null; // there is none, or the disk takes nothing: then it does not grow either
   } finally {
     if (fd >= 0) closeSync(fd);
   }

@@ -3,20 +3,17 @@
  *
  * Zone: control.  With --follow each entry is a document of its own.
  */
-import { homedir } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Option } from 'commander';
 import { VmlanError } from '../../client/errors.ts';
+import type { LogEntry, LogsQuery } from '../../model/api.ts';
 import { parseDuration } from '../../model/duration.ts';
-import { resolvePaths } from '../../model/paths.ts';
+import { LOG_LEVELS, MAX_LOG_LINES } from '../../model/log-words.ts';
+import type { LogLevel } from '../../model/log-words.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
-import { LEVELS, LogFollower, logFiles, readLogs } from '../log-files.ts';
-import type { Level, LogEntry } from '../log-files.ts';
+import { logEntries } from '../log-entries.ts';
 import { printable } from '../output/width.ts';
-import { statusIfRunning } from '../start-daemon.ts';
 
-const POLL_INTERVAL_MS = 250;
 const DEFAULT_LINES = '100';
 const SOURCE_WIDTH = 10;
 const LEVEL_WIDTH = 5;
@@ -26,7 +23,7 @@ interface LogsOptions {
   readonly follow?: boolean;
   readonly lines: string;
   readonly since?: string;
-  readonly level?: Level;
+  readonly level?: LogLevel;
 }
 
 export const define: DefineCommand = (command, context) => {
@@ -36,7 +33,7 @@ export const define: DefineCommand = (command, context) => {
     .option('-f, --follow', 'go on with what comes')
     .option('-n, --lines <count>', 'at most so many of the newest lines, or `all`', DEFAULT_LINES)
     .option('--since <when>', 'not older than this: 10m, 2h, 1d, or a time such as 2026-01-31T12:00')
-    .addOption(new Option('--level <level>', 'of this weight, and heavier').choices(LEVELS))
+    .addOption(new Option('--level <level>', 'of this weight, and heavier').choices(LOG_LEVELS))
     .action((network: string | undefined, options: LogsOptions) => showLogs(context, network, options));
   addExamples(command, [
     ['the newest lines of everything', 'vmlan logs'],
@@ -47,44 +44,32 @@ export const define: DefineCommand = (command, context) => {
 };
 
 async function showLogs(context: Context, network: string | undefined, options: LogsOptions): Promise<void> {
-  const { daemon = false, follow = false } = options;
-  if (daemon && network !== undefined) throw new VmlanError('usage', 'a network and --daemon exclude each other');
-  const files = logFiles(await stateDirectory(context), { daemon, ...(network === undefined ? {} : { network }) });
-  const isWanted = filterOf(options);
-  const count = options.lines === 'all' ? Infinity : wantedLines(options.lines);
-  const follower = new LogFollower(files);
-  const known = readLogs(files).filter(isWanted);
-  const entries = count === 0 ? [] : known.slice(-count);
-  if (!follow) {
-    return context.output.show(entries, {
-      table: () => entries.map(lineOf).join(''),
-      ids: () => entries.map(({ message }) => message),
-    });
+  const { follow = false } = options;
+  const entries = logEntries(context, queryOf(network, options));
+  if (follow) {
+    for await (const entry of entries) await add(context, entry);
+    return;
   }
-  for (const entry of entries) await add(context, entry);
-  for (;;) {
-    for (const entry of follower.take(Date.now()).filter(isWanted)) await add(context, entry);
-    await delay(POLL_INTERVAL_MS);
-  }
+  const known: LogEntry[] = [];
+  for await (const entry of entries) known.push(entry);
+  await context.output.show(known, {
+    table: () => known.map(lineOf).join(''),
+    ids: () => known.map(({ message }) => message),
+  });
 }
 
-/** The running daemon's, else where one would have it. */
-async function stateDirectory(context: Context): Promise<string> {
-  const { endpoint } = context.client;
-  const status = await statusIfRunning(context).catch(() => null);
-  if (status !== null) return status.paths.state;
-  if (endpoint.kind !== 'unix') {
-    throw new VmlanError('daemon-unreachable', 'the logs of a daemon elsewhere are read where it runs', {
-      hint: 'vmlan logs on that machine',
-    });
+function queryOf(network: string | undefined, { daemon, follow, lines, since, level }: LogsOptions): LogsQuery {
+  if (daemon === true && network !== undefined) {
+    throw new VmlanError('usage', 'a network and --daemon exclude each other', { hint: 'leave out one of them' });
   }
-  return resolvePaths(context.io.env, { uid: context.io.uid, home: context.io.env['HOME'] ?? homedir() }).state;
-}
-
-function filterOf({ since, level }: LogsOptions): (entry: LogEntry) => boolean {
-  const sinceMs = since === undefined ? 0 : momentOf(since);
-  const least = level === undefined ? 0 : LEVELS.indexOf(level);
-  return (entry) => entry.timeMs >= sinceMs && LEVELS.indexOf(entry.level) >= least;
+  return {
+    network,
+    daemon: daemon === true ? 'true' : undefined,
+    lines: String(lines === 'all' ? MAX_LOG_LINES : wantedLines(lines)),
+    sinceMs: since === undefined ? undefined : String(momentOf(since)),
+    level,
+    follow: follow === true ? 'true' : undefined,
+  };
 }
 
 function momentOf(text: string): number {
@@ -95,11 +80,11 @@ function momentOf(text: string): number {
       hint: 'write 10m, 2h or 2026-01-31T12:00',
     });
   }
-  return ms;
+  return Math.max(0, ms);
 }
 
 function wantedLines(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
+  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text), MAX_LOG_LINES);
   throw new VmlanError('usage', `--lines ${text}: not a number`, { hint: 'write 50, or all' });
 }
 

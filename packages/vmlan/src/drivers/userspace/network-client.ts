@@ -19,7 +19,7 @@ import { VmlanError, fromErrorData } from '../../core/errors.ts';
 import { makeStateDirectory } from '../../sys/durable-file.ts';
 import { identityOf, isPid, isRunning } from '../../sys/process-identity.ts';
 import type { ProcessIdentity } from '../../sys/process-identity.ts';
-import { boundLog, openLog } from '../../sys/bounded-log.ts';
+import { openLog } from '../../sys/bounded-log.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { clearDirectory } from './network-directory.ts';
 import { firstFault, lastWords } from './network-log.ts';
@@ -266,7 +266,6 @@ function spawnDetached(program: string, { log, directory }: NetworkPaths): Child
 /** A disk that takes no log stops no network: then nobody hears what it says. */
 function openOrDiscard(log: string): number {
   try {
-    boundLog(log);
     return openLog(log);
   } catch {
     return openSync(devNull, 'w');
