@@ -99,7 +99,14 @@ export function daemonEnvironment(context: Context): NodeJS.ProcessEnv {
       hint: 'it listens on a unix socket: --host unix:///path',
     });
   }
-  return { ...context.io.env, VMLAN_HOST: `unix://${endpoint.path}` };
+  const { env } = context.io;
+  return { ...env, ...absolutePaths(env), VMLAN_HOST: `unix://${resolve(endpoint.path)}` };
+}
+
+/** The daemon works elsewhere. */
+function absolutePaths(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const names = ['VMLAN_CONFIG', 'VMLAN_STATE_DIR', 'VMLAN_RUNTIME_DIR'].filter((name) => env[name]);
+  return Object.fromEntries(names.map((name) => [name, resolve(env[name]!)]));
 }
 
 /** As flags, so that `vmlan config show --origin` tells of them as what they are. */

@@ -21,11 +21,13 @@ const UNIX_SCHEME = 'unix://';
 
 export function resolvePaths(environment: Environment, user: { readonly uid: number; readonly home: string }): Paths {
   const set = (name: string): string | undefined => environment[name] || undefined;
+  // XDG Base Directory Specification: relative paths in these are to be ignored.
+  const setXdg = (name: string): string | undefined => (set(name)?.startsWith('/') === true ? set(name) : undefined);
   const isRoot = user.uid === 0;
-  const config = isRoot ? '/etc' : (set('XDG_CONFIG_HOME') ?? `${user.home}/.config`);
-  const stateHome = isRoot ? '/var/lib' : (set('XDG_STATE_HOME') ?? `${user.home}/.local/state`);
+  const config = isRoot ? '/etc' : (setXdg('XDG_CONFIG_HOME') ?? `${user.home}/.config`);
+  const stateHome = isRoot ? '/var/lib' : (setXdg('XDG_STATE_HOME') ?? `${user.home}/.local/state`);
   const state = set('VMLAN_STATE_DIR') ?? `${stateHome}/vmlan`;
-  const runtimeHome = isRoot ? '/run' : set('XDG_RUNTIME_DIR');
+  const runtimeHome = isRoot ? '/run' : setXdg('XDG_RUNTIME_DIR');
   // A session without a runtime directory; the daemon makes this one 0700 and refuses it when it is another's.
   const temporary = `${set('TMPDIR') ?? '/tmp'}/vmlan-${user.uid}`;
   const runtime = set('VMLAN_RUNTIME_DIR') ?? (runtimeHome === undefined ? temporary : `${runtimeHome}/vmlan`);

@@ -13,6 +13,8 @@ import { HeldConnections, killed, processesOf } from '../support/faults.ts';
 import { needsRoot } from '../support/needs.ts';
 import { INTERNET } from '../support/netns.ts';
 import { serve } from '../support/peers.ts';
+import { run } from '../support/process.ts';
+import type { RunResult } from '../support/process.ts';
 import { Vmlan } from '../support/vmlan.ts';
 import { World } from './world.ts';
 
@@ -47,6 +49,27 @@ describe('vmlan up --foreground', () => {
     assert.equal(code, 2);
     assert.match(stderr, /^vmlan: .*"shard" is none of/m);
   });
+});
+
+test('paths of the environment are those of who writes them', async () => {
+  await using vmlan = await Vmlan.create({ config: CONFIG });
+  const env = { VMLAN_CONFIG: 'networks.yaml', VMLAN_STATE_DIR: 'state', VMLAN_RUNTIME_DIR: './run' };
+  const ask = (...args: readonly string[]): Promise<RunResult> =>
+    run(vmlan.argv(...args), { cwd: vmlan.folder, env: { ...vmlan.env, ...env } });
+  const up = await ask('up');
+  assert.equal(up.code, 0, up.stderr);
+  assert.equal((await vmlan.status()).paths.state, join(vmlan.folder, 'state'));
+  assert.equal((await ask('down')).code, 0);
+});
+
+test('what runs no longer is not stopped, and what it left is named', async () => {
+  await using vmlan = await Vmlan.create({ config: CONFIG });
+  assert.match((await vmlan.run(['down'])).stderr, /hint: it does not run, so there is nothing to stop$/m);
+  await vmlan.ok('up');
+  await vmlan.ok('down', '--keep-networks');
+  const { code, stderr } = await vmlan.run(['down']);
+  assert.equal(code, 6);
+  assert.match(stderr, /hint: it left its networks \(lab\); to end them, too: vmlan up && vmlan down$/m);
 });
 
 describe('vmlan up --upgrade', () => {
@@ -90,6 +113,23 @@ describe('vmlan up --upgrade', () => {
     const after = await origins();
     assert.match(after[0] ?? '', new RegExp(` ${file} +flag +--config$`));
     assert.match(after[1] ?? '', /flag +--listen$/);
+  });
+
+  test('leaves the daemon alone when another could not start', async () => {
+    await using vmlan = await Vmlan.create({ config: CONFIG });
+    await vmlan.ok('up');
+    const { pid, paths } = await vmlan.status();
+    const missing = join(vmlan.folder, 'missing.yaml');
+    await writeFile(paths.config!, CONFIG.replace('user-v2', 'user-v3'));
+    for (const args of [['--config', missing], []]) {
+      const { code, stderr } = await vmlan.run(['up', '--upgrade', ...args]);
+      assert.equal(code, 2, stderr);
+      assert.match(
+        stderr,
+        /^vmlan: .*(?:does not exist|"user-v3" is none of).*\nhint: .*the daemon that runs is left as it is$/m,
+      );
+    }
+    assert.equal((await vmlan.status()).pid, pid);
   });
 
   test('leaves a network of another protocol alone, and says what to do', async () => {

@@ -3,22 +3,18 @@
  *
  * Zone: control.  `check` needs no daemon: the daemon's program judges the file and ends.
  */
-import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { VmlanError } from '../../client/errors.ts';
-import type { ErrorCode } from '../../client/errors.ts';
 import type { ConfigEntry, ReloadView } from '../../model/api.ts';
 import { resolvePaths } from '../../model/paths.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
 import { formatTable } from '../output/table.ts';
 import type { Column } from '../output/table.ts';
-import { daemonCommand } from '../daemon-command.ts';
+import { judgeConfig } from '../judge-config.ts';
 import { reportError } from '../report-error.ts';
 
-const CHECK_TIMEOUT_MS = 30_000;
-const MAX_ANSWER_BYTES = 1 << 20;
 /** What a mistake is told with that has no hint of its own. */
 const HELP = 'every key is explained in networks.yaml(5), and in docs/config.md';
 
@@ -81,15 +77,6 @@ const defineShow: DefineCommand = (command, context) => {
 const isWithin = (key: string, prefix: string | undefined): boolean =>
   prefix === undefined || key === prefix || key.startsWith(`${prefix}.`);
 
-/** What the daemon's program answers: daemon/config-check.ts. */
-interface Verdict {
-  readonly file: string;
-  readonly networks: readonly string[];
-  readonly warnings: readonly string[];
-  readonly error: { readonly code: ErrorCode } | null;
-  readonly problems: readonly { readonly message: string; readonly hint: string | null }[];
-}
-
 const defineCheck: DefineCommand = (command, context) => {
   const check = command
     .command('check')
@@ -98,7 +85,7 @@ const defineCheck: DefineCommand = (command, context) => {
   check
     .argument('[file]', 'the file; the one that a daemon would use without it')
     .action(async (file: string | undefined) => {
-      const verdict = await judge(context, resolve(file ?? ownFile(context)));
+      const verdict = await judgeConfig(context.io.env, resolve(file ?? ownFile(context)));
       const { error, networks, warnings, problems } = verdict;
       if (error !== null) {
         if (context.output.structured) await context.output.show(verdict, { table: () => '', ids: () => [] });
@@ -117,19 +104,6 @@ const defineCheck: DefineCommand = (command, context) => {
     ['another, before it is put in place', 'vmlan config check networks.yaml.new'],
   ]);
 };
-
-async function judge(context: Context, file: string): Promise<Verdict> {
-  const [program, ...args] = [...daemonCommand(), '--check', file] as const;
-  const options = { env: context.io.env, timeout: CHECK_TIMEOUT_MS, maxBuffer: MAX_ANSWER_BYTES };
-  const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((done) => {
-    execFile(program, args, options, (_error, out, err) => done({ stdout: out, stderr: err }));
-  });
-  try {
-    return JSON.parse(stdout) as Verdict;
-  } catch (cause) {
-    throw new VmlanError('internal', `the file could not be checked: ${stderr.trim() || 'no answer'}`, { cause });
-  }
-}
 
 const ownFile = ({ io }: Context): string => resolvePaths(io.env, { uid: io.uid, home: homedir() }).config;
 

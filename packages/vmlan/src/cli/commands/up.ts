@@ -3,13 +3,16 @@
  *
  * Zone: control.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { VmlanError } from '../../client/errors.ts';
 import type { NetworkView, StatusView } from '../../model/api.ts';
 import { parseListenAddress } from '../../model/listen-address.ts';
+import { resolvePaths } from '../../model/paths.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
+import { judgeConfig } from '../judge-config.ts';
 import { runProgram } from '../run-program.ts';
 import { becomeDaemon, daemonStart, startDetached, statusIfRunning, stopDaemon } from '../start-daemon.ts';
 import type { DaemonOptions } from '../start-daemon.ts';
@@ -110,20 +113,31 @@ const names = (networks: readonly NetworkView[]): string =>
   `${networks.length === 1 ? 'network' : 'networks'} ${networks.map(({ name }) => name).join(', ')}`;
 
 async function restart(context: Context, before: StatusView, options: DaemonOptions): Promise<StatusView> {
+  const { env: hadEnv, options: had } = startOf(before);
+  const next = daemonStart(context, { ...had, ...options });
+  const { state, runtime } = before.paths;
+  const env = { ...hadEnv, ...next.env, VMLAN_STATE_DIR: state, VMLAN_RUNTIME_DIR: runtime };
+  await refuseBadConfig(context, env, options.config ?? had.config);
   const unit = unitOf(before.pid);
   if (unit !== null) {
     // Started by ourselves it would be out of its manager's sight.
     context.exitCode = await runProgram(['systemctl', ...unit, 'restart', 'vmlan.service']);
     return context.client.call('status');
   }
-  const { env, options: had } = startOf(before);
-  const next = daemonStart(context, { ...had, ...options });
-  const { state, runtime } = before.paths;
   await stopDaemon(context, false);
-  return startDetached(context, {
-    ...next,
-    env: { ...env, ...next.env, VMLAN_STATE_DIR: state, VMLAN_RUNTIME_DIR: runtime },
-  });
+  return startDetached(context, { ...next, env });
+}
+
+/** A daemon that would not start is no reason to end the one that runs. */
+async function refuseBadConfig({ io }: Context, env: NodeJS.ProcessEnv, flag: string | undefined): Promise<void> {
+  const { config, configRequired } = resolvePaths(env, { uid: io.uid, home: homedir() });
+  const file = flag === undefined ? config : resolve(flag);
+  if (flag === undefined && !configRequired && !existsSync(file)) return;
+  const { error, problems } = await judgeConfig(env, file);
+  if (error === null) return;
+  const { message, hint } = problems[0] ?? { message: `${file} has a fault`, hint: 'vmlan config check names it' };
+  const left = 'the daemon that runs is left as it is';
+  throw new VmlanError(error.code, message, { hint: hint === null ? left : `${hint}; ${left}` });
 }
 
 /** How systemctl reaches the unit that a process belongs to; null when none of ours. */
