@@ -7,8 +7,8 @@
 import { join } from 'node:path';
 import { type ErrorData, fromErrorData } from '../../packages/vmlan/src/core/errors.ts';
 import { NODE_OPTIONS } from '../../packages/vmlan/src/drivers/userspace/network-client.ts';
-import type { EngineRequest } from '../../packages/vmlan/src/engine/client.ts';
-import type { EngineConfig, EngineSnapshot } from '../../packages/vmlan/src/engine/control-messages.ts';
+import { CONFIG } from '../../packages/vmlan/src/engine/config.fixture.ts';
+import type { EngineConfig, EngineRequest, EngineSnapshot } from '../../packages/vmlan/src/engine/control-messages.ts';
 import { within } from '../../packages/vmlan/test/support/deadline.ts';
 import type { Namespace } from '../../packages/vmlan/test/support/netns.ts';
 import type { Process } from '../../packages/vmlan/test/support/process.ts';
@@ -20,40 +20,25 @@ const ANSWER_MS = 30_000;
 /** A /16, so that a thousand guests find an address. */
 export const NETWORK = {
   gateway: '10.144.0.1',
-  gateway6: 'fd00:1:2:3::1',
+  gateway6: CONFIG.ipv6!.gateway,
   gatewayMac: '02:76:6c:00:00:01',
   prefix: 16,
 } as const;
 
-export function engineConfig(mtu: number): EngineConfig {
-  return {
-    network: 'bench',
-    mode: 'user-v2',
-    mtu,
-    gatewayMac: NETWORK.gatewayMac,
-    ipv4: {
-      subnet: '10.144.0.0/16',
-      gateway: NETWORK.gateway,
-      dns: NETWORK.gateway,
-      poolStart: '10.144.1.0',
-      poolEnd: '10.144.255.254',
-      excluded: [],
-      fixedGuest: null,
-      leaseSeconds: 3600,
-      announceRouter: true,
-    },
-    ipv6: { prefix: 'fd00:1:2:3::/64', gateway: NETWORK.gateway6 },
-    dns: { domain: 'bench.internal', searchDomains: ['bench.internal'], upstream: 'host', records: [] },
-    reservations: [],
-    hostAccess: 'all',
-    outward: true,
-    closed: ['169.254.0.0/16'],
-    isolation: { guests: false },
-    guards: true,
-    leases: [],
-    duid: '00030001027660000001',
-  };
-}
+export const engineConfig = (mtu: number): EngineConfig => ({
+  ...CONFIG,
+  network: 'bench',
+  mtu,
+  gatewayMac: NETWORK.gatewayMac,
+  ipv4: {
+    ...CONFIG.ipv4!,
+    subnet: '10.144.0.0/16',
+    gateway: NETWORK.gateway,
+    dns: NETWORK.gateway,
+    poolStart: '10.144.1.0',
+    poolEnd: '10.144.255.254',
+  },
+});
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;

@@ -63,16 +63,10 @@ export interface NetworkConfigsParts {
 }
 
 /** One change of the file, judged and not yet made. */
-interface Prepared {
+interface Prepared extends Omit<ReloadView, 'file'> {
   /** What the file says until then, which may be more than holds. */
   readonly text: string | null;
   readonly after: Config;
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly string[];
-  readonly steps: readonly string[];
-  readonly restartNeeded: readonly string[];
-  readonly warnings: readonly string[];
 }
 
 /** The file as it is to be, from what it says now; `base` is what that means. */

@@ -79,15 +79,8 @@ export interface WantedNetwork {
 }
 
 /** What a running network holds. `settings` identifies all that cannot be changed while it runs. */
-export interface AppliedState {
+export interface AppliedState extends Omit<WantedNetwork, 'network'> {
   readonly settings: string;
-  readonly closed: readonly string[];
-  readonly reservations: readonly Reservation[];
-  readonly nics: readonly NicConfig[];
-  readonly links: readonly WantedLink[];
-  readonly records: readonly DnsRecord[];
-  readonly forwards: readonly ForwardSpec[];
-  readonly shapes: readonly ShapeSpec[];
 }
 
 export interface Observed {

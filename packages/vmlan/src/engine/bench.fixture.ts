@@ -18,40 +18,19 @@ import { FakeSys } from '../sys/fake/fake-sys.ts';
 import { FakeKernel, type FakeKernelOptions } from '../sys/fake/kernel.ts';
 import { TcpSocket } from '../sys/fake/tcp-socket.ts';
 import type { Sys } from '../sys/sys.ts';
-import type { EngineRequest } from './client.ts';
-import type { EngineConfig, EngineEvent, EngineSnapshot, FromEngine, GuestSnapshot } from './control-messages.ts';
+import { CONFIG } from './config.fixture.ts';
+import type {
+  EngineConfig,
+  EngineEvent,
+  EngineRequest,
+  EngineSnapshot,
+  FromEngine,
+  GuestSnapshot,
+} from './control-messages.ts';
 import { BenchGuest, type GuestOptions } from './guest.fixture.ts';
 import { NetworkEngine } from './network-engine.ts';
 
 const ARENA_BYTES = 96 << 20;
-
-export const CONFIG: EngineConfig = {
-  network: 'lab',
-  mode: 'user-v2',
-  mtu: 1500,
-  gatewayMac: '02:76:6d:00:00:01',
-  ipv4: {
-    subnet: '192.168.104.0/24',
-    gateway: '192.168.104.1',
-    dns: '192.168.104.1',
-    poolStart: '192.168.104.100',
-    poolEnd: '192.168.104.200',
-    excluded: [],
-    fixedGuest: null,
-    leaseSeconds: 3600,
-    announceRouter: true,
-  },
-  ipv6: { prefix: 'fd00:1:2:3::/64', gateway: 'fd00:1:2:3::1' },
-  dns: { domain: 'lab.internal', searchDomains: ['lab.internal'], upstream: 'host', records: [] },
-  reservations: [],
-  hostAccess: 'all',
-  outward: true,
-  closed: ['169.254.0.0/16'],
-  isolation: { guests: false },
-  guards: true,
-  leases: [],
-  duid: '0003000102766d000001',
-};
 
 /** Mode `user`: each guest alone, all at one address. */
 export const USER_MODE: Partial<EngineConfig> = {

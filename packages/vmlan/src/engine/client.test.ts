@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CONFIG } from './bench.fixture.ts';
+import { CONFIG } from './config.fixture.ts';
 import { startEngine } from './client.ts';
 import type { EngineSnapshot, FromEngine } from './control-messages.ts';
 

@@ -7,26 +7,14 @@
 import { closeSync, writeSync } from 'node:fs';
 import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads';
 import { VmlanError, fromErrorData } from '../core/errors.ts';
-import type { EngineCapabilities, EngineConfig, FromEngine, ToEngine } from './control-messages.ts';
-
-type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-/** A message that is answered by `done`, without its number. */
-export type EngineRequest = WithoutId<Extract<ToEngine, { id: number }>>;
-/** A message that is not answered. */
-export type EngineNotice = Exclude<ToEngine, { id: number }>;
-
-export interface EngineHandle {
-  readonly capabilities: EngineCapabilities;
-  /** Rejects with VmlanError: the engine's own, or `unavailable` when the thread has ended. */
-  request(message: EngineRequest): Promise<unknown>;
-  post(message: EngineNotice): void;
-  /** Hears everything but answers. */
-  on(listener: (message: FromEngine) => void): void;
-  /** Stops the network and ends the thread. */
-  stop(): Promise<void>;
-  /** Resolves when the thread has ended: null after `stop`, else why. */
-  readonly ended: Promise<Error | null>;
-}
+import type {
+  EngineCapabilities,
+  EngineConfig,
+  EngineHandle,
+  EngineRequest,
+  FromEngine,
+  ToEngine,
+} from './control-messages.ts';
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;

@@ -7,7 +7,7 @@ import { toErrorData } from '../core/errors.ts';
 import type { Attachments } from './attachments.ts';
 import type { Captures } from './captures.ts';
 import { cidr } from './config.ts';
-import type { EngineSnapshot, FromEngine, SnapshotScope, ToEngine } from './control-messages.ts';
+import type { EngineCommand, EngineSnapshot, FromEngine, SnapshotScope } from './control-messages.ts';
 import type { FlowList } from './flow-list.ts';
 import type { ForwardTable } from './forward-table.ts';
 import type { Guests } from './guests.ts';
@@ -15,9 +15,6 @@ import type { Leasing } from './leasing.ts';
 import type { PortProbes } from './probes.ts';
 import type { Segments } from './segments.ts';
 import type { Shapes } from './shapes.ts';
-
-/** The messages that are answered. */
-export type Command = Extract<ToEngine, { id: number }>;
 
 /** In place of a result: the answer comes by itself. */
 const LATER = Symbol('later');
@@ -45,7 +42,7 @@ export class Commands {
     this.#parts = parts;
   }
 
-  handle(command: Command): void {
+  handle(command: EngineCommand): void {
     try {
       const result = this.#execute(command);
       if (result !== LATER) this.#done(command.id, result);
@@ -58,7 +55,7 @@ export class Commands {
     this.#parts.send({ type: 'done', id, error: null, result });
   }
 
-  #execute(command: Command): unknown {
+  #execute(command: EngineCommand): unknown {
     const { attachments, captures, flows, forwards, guests, leasing, loop, probes, segments, shapes } = this.#parts;
     const answer = (result: unknown): void => this.#done(command.id, result);
     switch (command.type) {

@@ -259,6 +259,14 @@ export type ToEngine =
   | { readonly type: 'dns-changed' }
   | { readonly type: 'stop'; readonly id: number };
 
+type WithoutId<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
+/** What is answered by `done`. */
+export type EngineCommand = Extract<ToEngine, { id: number }>;
+/** The same, before it is numbered. */
+export type EngineRequest = WithoutId<EngineCommand>;
+/** What is not answered. */
+export type EngineNotice = Exclude<ToEngine, { id: number }>;
+
 export type FromEngine =
   | { readonly type: 'ready'; readonly capabilities: EngineCapabilities }
   | { readonly type: 'done'; readonly id: number; readonly error: ErrorData | null; readonly result: unknown }
@@ -346,3 +354,19 @@ export interface EngineSnapshot {
   readonly ipv6Reachable: boolean;
   readonly capabilities: EngineCapabilities;
 }
+
+/** A running datapath, as the control thread sees it; engine/client.ts is one. */
+export interface EngineHandle {
+  readonly capabilities: EngineCapabilities;
+  /** Rejects with VmlanError: the engine's own, or `unavailable` when the thread has ended. */
+  request(message: EngineRequest): Promise<unknown>;
+  post(message: EngineNotice): void;
+  /** Hears everything but answers. */
+  on(listener: (message: FromEngine) => void): void;
+  /** Stops the network and ends the thread. */
+  stop(): Promise<void>;
+  /** Resolves when the thread has ended: null after `stop`, else why. */
+  readonly ended: Promise<Error | null>;
+}
+
+export type StartEngine = (config: EngineConfig) => Promise<EngineHandle>;

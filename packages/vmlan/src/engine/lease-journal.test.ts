@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { Counters } from '../core/counters.ts';
 import type { LeaseStore } from '../services/lease-store.ts';
-import { CONFIG, EngineBench } from './bench.fixture.ts';
+import { EngineBench } from './bench.fixture.ts';
+import { CONFIG } from './config.fixture.ts';
 import { LeaseJournal, MAX_HELD } from './lease-journal.ts';
 
 /** A journal over a store that is nothing but its generation. */

@@ -4,7 +4,7 @@
  * Zone: control.
  */
 import { VmlanError } from '../core/errors.ts';
-import type { EngineRequest } from '../engine/client.ts';
+import type { EngineRequest } from '../engine/control-messages.ts';
 import { anyPortAt, formatSocketAddress, isForwardProblem, parseForward } from '../model/forward.ts';
 import type { Forward as ParsedForward } from '../model/forward.ts';
 import type { Network as ResolvedNetwork } from '../model/network.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { VmlanError } from '../core/errors.ts';
 import { checkSocketPath } from '../drivers/network-paths.ts';
 import { openNamespaceTap } from '../drivers/userspace/netns-attach.ts';
-import type { EngineRequest } from '../engine/client.ts';
+import type { EngineRequest } from '../engine/control-messages.ts';
 import type { AllocatedAddress } from '../engine/control-messages.ts';
 import { interfaceNameSchema } from '../model/names.ts';
 import type { Network as ResolvedNetwork } from '../model/network.ts';

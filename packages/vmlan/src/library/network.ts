@@ -4,7 +4,7 @@
  * Zone: control.  The engine is the same one, in a thread of this process; no daemon, no privilege, no file.
  */
 import { VmlanError } from '../core/errors.ts';
-import type { EngineRequest } from '../engine/client.ts';
+import type { EngineRequest } from '../engine/control-messages.ts';
 import type { EngineSnapshot } from '../engine/control-messages.ts';
 import type { Mode, Network as ResolvedNetwork } from '../model/network.ts';
 import { systemCalls, FrameLink } from './frame-link.ts';

@@ -4,7 +4,7 @@
  * Zone: control.
  */
 import { VmlanError } from '../core/errors.ts';
-import type { EngineRequest } from '../engine/client.ts';
+import type { EngineRequest } from '../engine/control-messages.ts';
 import type { RecordEntry } from '../model/network.ts';
 import { parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { validateRecord } from '../wire/dns-records.ts';

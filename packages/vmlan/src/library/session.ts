@@ -11,7 +11,7 @@ import { engineConfig } from '../drivers/userspace/engine-config.ts';
 import { makeResolver } from '../drivers/userspace/network-resolver.ts';
 import type { Resolver } from '../drivers/userspace/network-service.ts';
 import { startEngine } from '../engine/client.ts';
-import type { EngineHandle, EngineRequest } from '../engine/client.ts';
+import type { EngineHandle, EngineRequest } from '../engine/control-messages.ts';
 import type { EngineConfig, FromEngine, LeaseChanges } from '../engine/control-messages.ts';
 import { atExit } from './at-exit.ts';
 import { EventHub, eventOf } from './events.ts';

@@ -4,7 +4,7 @@
  * Zone: control.  A shape and a partition of the same line are one to the engine: while it is cut, its shape waits.
  */
 import { VmlanError } from '../core/errors.ts';
-import type { EngineRequest } from '../engine/client.ts';
+import type { EngineRequest } from '../engine/control-messages.ts';
 import { GATEWAY_PEER, settingsOfInput, shapeInputSchema } from '../model/shape.ts';
 import type { ShapeDirection, ShapeSettings } from '../model/shape.ts';
 

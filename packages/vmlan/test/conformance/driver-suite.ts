@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Driver, DriverEvent, WantedNetwork } from '../../src/drivers/driver.ts';
-import { describeStep } from '../../src/drivers/plan.ts';
+import { NOTHING, describeStep } from '../../src/drivers/plan.ts';
 import type { ForwardSpec, NicConfig, ShapeSpec } from '../../src/engine/control-messages.ts';
 import { resolveNetwork } from '../../src/model/resolve.ts';
 import type { NetworkInput } from '../../src/model/schema.ts';
@@ -29,17 +29,7 @@ const identify = (text: string): Uint8Array => createHash('sha256').update(text)
 
 export function wantedNetwork(name = 'lab', parts: Partial<WantedNetwork> = {}): WantedNetwork {
   const network = resolveNetwork(name, INPUT, { identify, pickSubnet: () => null });
-  return {
-    network,
-    closed: [],
-    reservations: [],
-    nics: [],
-    links: [],
-    records: [],
-    forwards: [],
-    shapes: [],
-    ...parts,
-  };
+  return { network, ...NOTHING, ...parts };
 }
 
 const nic = (guest: string, more: Partial<NicConfig> = {}): NicConfig => ({

@@ -14,14 +14,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ErrorData, fromErrorData } from '../../src/core/errors.ts';
-import type { EngineRequest } from '../../src/engine/client.ts';
-import type { EngineCapabilities, EngineConfig, EngineSnapshot, LineShape } from '../../src/engine/control-messages.ts';
+import { CONFIG } from '../../src/engine/config.fixture.ts';
+import type {
+  EngineCapabilities,
+  EngineConfig,
+  EngineRequest,
+  EngineSnapshot,
+  LineShape,
+} from '../../src/engine/control-messages.ts';
 import { within } from '../support/deadline.ts';
 import { needs, needsRoot } from '../support/needs.ts';
 import { Lab, type Namespace } from '../support/netns.ts';
 import { Process, type RunResult } from '../support/process.ts';
 
-export const GATEWAY = { address4: '192.168.104.1', address6: 'fd00:1:2:3::1' } as const;
+export const GATEWAY: { readonly address4: string; readonly address6: string } = {
+  address4: CONFIG.ipv4!.gateway,
+  address6: CONFIG.ipv6!.gateway,
+};
 const HOST_PROGRAM = join(import.meta.dirname, '../support/engine-host.ts');
 const STREAM_GUEST = join(import.meta.dirname, '../support/stream-guest.ts');
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
@@ -57,36 +66,13 @@ export interface BedGuest {
   readonly address6: string;
 }
 
-function engineConfig(mtu: number, more: Partial<EngineConfig>): EngineConfig {
-  return {
-    network: 'lab',
-    mode: 'user-v2',
-    mtu,
-    gatewayMac: '02:76:6c:00:00:01',
-    ipv4: {
-      subnet: '192.168.104.0/24',
-      gateway: GATEWAY.address4,
-      dns: GATEWAY.address4,
-      poolStart: '192.168.104.100',
-      poolEnd: '192.168.104.254',
-      excluded: [],
-      fixedGuest: null,
-      leaseSeconds: 3600,
-      announceRouter: true,
-    },
-    ipv6: { prefix: 'fd00:1:2:3::/64', gateway: GATEWAY.address6 },
-    dns: { domain: 'lab.internal', searchDomains: ['lab.internal'], upstream: 'host', records: [] },
-    reservations: [],
-    hostAccess: 'all',
-    outward: true,
-    closed: ['169.254.0.0/16'],
-    isolation: { guests: false },
-    guards: true,
-    leases: [],
-    duid: '00030001027660000001',
-    ...more,
-  };
-}
+const engineConfig = (mtu: number, more: Partial<EngineConfig>): EngineConfig => ({
+  ...CONFIG,
+  mtu,
+  gatewayMac: '02:76:6c:00:00:01',
+  ipv4: { ...CONFIG.ipv4!, poolEnd: '192.168.104.254' },
+  ...more,
+});
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;

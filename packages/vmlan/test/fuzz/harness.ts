@@ -5,6 +5,7 @@
  * listeners, no arena growth after the pools are full.
  */
 import assert from 'node:assert/strict';
+import { CONFIG as NETWORK } from '../../src/engine/config.fixture.ts';
 import type { EngineConfig, FromEngine, LineShape } from '../../src/engine/control-messages.ts';
 import { NetworkEngine } from '../../src/engine/network-engine.ts';
 import { LoopbackLink } from '../../src/links/loopback.ts';
@@ -24,31 +25,10 @@ const HOST = 0x0a010203;
 const FIXED_FDS = 1100;
 
 export const CONFIG: EngineConfig = {
+  ...NETWORK,
   network: 'fuzz',
-  mode: 'user-v2',
-  mtu: 1500,
   gatewayMac: '02:76:6c:00:00:01',
-  ipv4: {
-    subnet: '192.168.104.0/24',
-    gateway: '192.168.104.1',
-    dns: '192.168.104.1',
-    poolStart: '192.168.104.2',
-    poolEnd: '192.168.104.254',
-    excluded: [],
-    fixedGuest: null,
-    leaseSeconds: 3600,
-    announceRouter: true,
-  },
-  ipv6: { prefix: 'fd00:1:2:3::/64', gateway: 'fd00:1:2:3::1' },
-  dns: { domain: 'fuzz.internal', searchDomains: ['fuzz.internal'], upstream: 'host', records: [] },
-  reservations: [],
-  hostAccess: 'all',
-  outward: true,
-  closed: ['169.254.0.0/16'],
-  isolation: { guests: false },
-  guards: true,
-  leases: [],
-  duid: '0003000102766c000001',
+  ipv4: { ...NETWORK.ipv4!, poolStart: '192.168.104.2', poolEnd: '192.168.104.254' },
 };
 
 interface Guest {

@@ -9,8 +9,8 @@
  */
 import { createInterface } from 'node:readline';
 import { fromErrorData, toErrorData } from '../../src/core/errors.ts';
-import { type EngineRequest, startEngine } from '../../src/engine/client.ts';
-import type { EngineConfig, FromEngine } from '../../src/engine/control-messages.ts';
+import { startEngine } from '../../src/engine/client.ts';
+import type { EngineConfig, EngineRequest, FromEngine } from '../../src/engine/control-messages.ts';
 import { openNamespaceTap, type TapRequest } from '../../src/drivers/userspace/netns-attach.ts';
 import { UpstreamDns } from '../../src/drivers/userspace/upstream-dns.ts';
 import { openLibc } from '../../src/sys/libc.ts';

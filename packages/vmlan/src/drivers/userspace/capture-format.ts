@@ -6,6 +6,7 @@
  */
 import { arch, release, type } from 'node:os';
 import type { CaptureTotals } from '../../engine/control-messages.ts';
+import type { CapturedLine } from '../../model/captures.ts';
 import { parseIpv4, parseIpv6, parseMac } from '../../wire/address.ts';
 import type { CardDescription } from '../../wire/captured-frame.ts';
 import * as captured from '../../wire/captured-frame.ts';
@@ -92,19 +93,6 @@ export class PcapngFormat implements CaptureFormat {
   }
 }
 
-/** One frame of the `lines` format (model/captures.ts has its schema). */
-interface Line {
-  readonly timeMs: number;
-  readonly network: string;
-  readonly guest: string;
-  readonly nic: string;
-  readonly direction: 'inbound' | 'outbound';
-  readonly length: number;
-  readonly lost: number;
-  readonly summary: string;
-  readonly dropped: string | null;
-}
-
 export class LinesFormat implements CaptureFormat {
   readonly #network: string;
   readonly #cards: CardDescription[] = [];
@@ -128,7 +116,7 @@ export class LinesFormat implements CaptureFormat {
 
   frame(view: DataView, _u8: Uint8Array, o: number, reason: string | null): Uint8Array {
     const { guest, nic } = this.#cards[captured.card(view, o)]!;
-    const line: Line = {
+    const line: CapturedLine = {
       timeMs: captured.timeUs(view, o) / 1000,
       network: this.#network,
       guest,

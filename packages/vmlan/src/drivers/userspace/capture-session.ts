@@ -11,7 +11,7 @@ import type { CaptureStarted, CaptureTotals, GuestSnapshot } from '../../engine/
 import * as captured from '../../wire/captured-frame.ts';
 import type { CaptureRequest } from '../driver.ts';
 import { type CaptureFormat, type KnownName, LinesFormat, PcapngFormat } from './capture-format.ts';
-import type { EngineHandle } from './engine-handle.ts';
+import type { EngineHandle } from '../../engine/control-messages.ts';
 
 /** Frames that wait for the reader, bytes; a power of two. */
 export const RING_BYTES: number = 8 << 20;

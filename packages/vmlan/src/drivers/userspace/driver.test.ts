@@ -8,6 +8,7 @@ import { until } from '../../core/deadline.fixture.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
 import { unprivilegedUser } from '../../sys/privileges.ts';
 import type { DriverEvent, NetnsTarget, WantedLink, WantedNetwork } from '../driver.ts';
+import { NOTHING } from '../plan.ts';
 import { UserspaceDriver } from './driver.ts';
 
 const skip = process.getuid!() !== 0 || !existsSync('/dev/net/tun') ? 'needs root and /dev/net/tun' : false;
@@ -28,7 +29,7 @@ const netns = (target: Partial<NetnsTarget>): WantedLink => ({
 function wanted(links: readonly WantedLink[]): WantedNetwork {
   const context = { identify: () => new Uint8Array(16), pickSubnet: () => null };
   const network = resolveNetwork('lab', { mode: 'user-v2', subnet: '10.67.0.0/24' }, context);
-  return { network, closed: [], reservations: [], nics: [], links, records: [], forwards: [], shapes: [] };
+  return { network, ...NOTHING, links };
 }
 
 class Bed implements AsyncDisposable {

@@ -23,6 +23,7 @@ import { until } from '../../core/deadline.fixture.ts';
 import { identityOf, isRunning } from '../../sys/process-identity.ts';
 import { readPrivileges, unprivilegedUser } from '../../sys/privileges.ts';
 import type { DriverEvent, WantedNetwork } from '../driver.ts';
+import { NOTHING } from '../plan.ts';
 import { networkPaths } from '../network-paths.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
@@ -37,17 +38,7 @@ const USER = process.getuid!() === 0 ? unprivilegedUser(undefined) : null;
 function wanted(parts: Partial<WantedNetwork> = {}): WantedNetwork {
   const context = { identify: () => new Uint8Array(16), pickSubnet: () => null };
   const network = resolveNetwork('lab', { mode: 'user-v2', subnet: '10.66.0.0/24' }, context);
-  return {
-    network,
-    closed: [],
-    reservations: [],
-    nics: [],
-    links: [],
-    records: [],
-    forwards: [],
-    shapes: [],
-    ...parts,
-  };
+  return { network, ...NOTHING, ...parts };
 }
 
 class Bed implements AsyncDisposable {

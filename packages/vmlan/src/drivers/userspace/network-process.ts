@@ -19,7 +19,7 @@ import { assertUnprivileged, becomeGroup, becomeUser, setNoNewPrivileges } from 
 import { ownIdentity } from '../../sys/process-identity.ts';
 import { releaseProgramPages } from '../../sys/resident.ts';
 import { prepareFiles } from './confine.ts';
-import type { StartEngine } from './engine-handle.ts';
+import type { StartEngine } from '../../engine/control-messages.ts';
 import { LeaseFile } from './lease-file.ts';
 import { NetworkService, writeLog } from './network-service.ts';
 import { makeResolver } from './network-resolver.ts';

@@ -11,7 +11,7 @@ import { sendFd } from '../../sys/fdpass.ts';
 import { openLibc } from '../../sys/libc.ts';
 import { AF_UNIX, SOCK_DGRAM } from '../../sys/constants.ts';
 import type { WantedLink } from '../driver.ts';
-import { settingsOf } from '../plan.ts';
+import { NOTHING, settingsOf } from '../plan.ts';
 import type { WantedNetwork } from '../driver.ts';
 import { engineConfig } from './engine-config.ts';
 import { LeaseFile } from './lease-file.ts';
@@ -35,16 +35,7 @@ async function setUp(t: TestContext): Promise<Bed> {
   const directory = mkdtempSync('/tmp/vmlan-service-');
   const context = { identify: () => new Uint8Array(16), pickSubnet: () => null };
   const network = resolveNetwork('lab', { mode: 'user-v2', subnet: '10.66.0.0/24' }, context);
-  const wanted: WantedNetwork = {
-    network,
-    closed: [],
-    reservations: [],
-    nics: [],
-    links: [],
-    records: [],
-    forwards: [],
-    shapes: [],
-  };
+  const wanted: WantedNetwork = { network, ...NOTHING };
   const leases = await LeaseFile.open(join(directory, 'leases.json'), 'lab');
   const config: EngineConfig = { ...engineConfig(wanted), leases: leases.leases, duid: leases.duid };
   const engine = new StandInEngine(config);

@@ -24,7 +24,7 @@ import { afterStep } from '../applied-state.ts';
 import type { AppliedState, CaptureRequest, WantedLink } from '../driver.ts';
 import { NOTHING } from '../plan.ts';
 import { CaptureSession } from './capture-session.ts';
-import type { EngineHandle } from './engine-handle.ts';
+import type { EngineHandle } from '../../engine/control-messages.ts';
 import type { LeaseFile } from './lease-file.ts';
 import type { LiveStep, Methods, ObserveResult } from './protocol.ts';
 import { clearPath, removeSocket } from './socket-path.ts';

@@ -16,7 +16,7 @@ import type {
   NicConfig,
   SocketAddress,
 } from '../../engine/control-messages.ts';
-import type { EngineHandle, EngineNotice, EngineRequest } from './engine-handle.ts';
+import type { EngineHandle, EngineNotice, EngineRequest } from '../../engine/control-messages.ts';
 import { runNetworkProcess } from './network-process.ts';
 
 const CAPABILITIES = { peekOffset: true, ping: true, ipv6: true } as const;

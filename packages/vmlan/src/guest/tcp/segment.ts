@@ -44,13 +44,7 @@ export function parseSegment(packet: Packet): Segment | null {
 export const spanOf = ({ payload, flags }: Pick<Segment, 'payload' | 'flags'>): number =>
   payload.length + ((flags & tcp.SYN) !== 0 ? 1 : 0) + ((flags & tcp.FIN) !== 0 ? 1 : 0);
 
-export interface SegmentFields {
-  readonly srcPort: number;
-  readonly dstPort: number;
-  readonly seq: number;
-  readonly ack: number;
-  readonly flags: number;
-  readonly window: number;
+export interface SegmentFields extends Pick<Segment, 'srcPort' | 'dstPort' | 'seq' | 'ack' | 'flags' | 'window'> {
   /** Of a SYN. */
   readonly options?: { readonly mss: number; readonly windowScale: number | null };
   /** Bytes behind the header, filled in by `fill`. */
