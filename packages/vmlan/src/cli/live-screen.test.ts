@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import type { FlowView, GuestView } from '../model/api.ts';
 import type { Io } from './io.ts';
-import { clip, drawLive, isLive, picture } from './live-screen.ts';
+import { clip, drawLive, isLive, keysOf, picture } from './live-screen.ts';
 import { guestView, nicView } from './stub-daemon.fixture.ts';
 import { formatAmount } from './views/amounts.ts';
 import { flowTable, withRates } from './views/flows.ts';
@@ -67,6 +67,39 @@ test('a signal ends it', async () => {
   };
   await drawLive({ io: ioOf(screen), everyMs: 60_000, count: null, draw });
   assert.equal(process.listenerCount('SIGTERM'), 0);
+});
+
+test('a picture that does not come holds no terminal', async () => {
+  const screen = new Screen();
+  let isGivenUp = false;
+  const draw = (signal: AbortSignal): Promise<string> => {
+    setImmediate(() => process.emit('SIGTERM'));
+    return new Promise((_resolve, reject) =>
+      signal.addEventListener('abort', () => {
+        isGivenUp = true;
+        reject(new Error('given up'));
+      }),
+    );
+  };
+  await drawLive({ io: ioOf(screen), everyMs: 1, count: null, draw });
+  assert.ok(isGivenUp && screen.text.endsWith('\u001B[?1049l'));
+});
+
+test('a new size while a picture is made counts', async () => {
+  const screen = new Screen();
+  let drawn = 0;
+  const draw = (): Promise<string> => {
+    if (++drawn === 1) screen.emit('resize');
+    return Promise.resolve('x\n');
+  };
+  await drawLive({ io: ioOf(screen), everyMs: 60_000, count: 2, draw });
+  assert.equal(drawn, 2);
+});
+
+test('keys that come together are keys of their own; a special key is none', () => {
+  assert.deepEqual(keysOf('nq'), ['n', 'q']);
+  assert.deepEqual(keysOf('\u001B[A'), []);
+  assert.deepEqual(keysOf('\u001Bq'), []);
 });
 
 test('a dumb terminal is no screen', () => {

@@ -22,8 +22,8 @@ export interface LiveOptions {
   readonly everyMs: number;
   /** Pictures after which it ends; null: when it is told to. */
   readonly count: number | null;
-  /** A picture; lines end in `\n`. */
-  readonly draw: () => Promise<string>;
+  /** A picture; lines end in `\n`. The signal: nobody waits for it any more. */
+  readonly draw: (signal: AbortSignal) => Promise<string>;
   /** A key was pressed: true to draw again at once. */
   readonly onKey?: (key: string) => boolean;
 }
@@ -33,6 +33,7 @@ export const isLive = (io: Io): boolean => io.stdout.isTTY === true && io.env['T
 /** Draws on a terminal until `q`, Ctrl-C, or `count` pictures. */
 export async function drawLive({ io, everyMs, count, draw, onKey }: LiveOptions): Promise<void> {
   const stop = new AbortController();
+  const stopped = new Promise<null>((resolve) => stop.signal.addEventListener('abort', () => resolve(null)));
   let wake = new AbortController();
   const redraw = (): void => wake.abort();
   const keys = listenToKeys(io, (key) => {
@@ -46,11 +47,12 @@ export async function drawLive({ io, everyMs, count, draw, onKey }: LiveOptions)
   io.stdout.write(ENTER);
   try {
     for (let shown = 1; ; shown++) {
-      const text = await draw();
-      if (stop.signal.aborted) return;
+      wake = new AbortController(); // before the picture: what is pressed while it is made counts
+      // A daemon that hangs holds no terminal.
+      const text = await Promise.race([draw(stop.signal), stopped]);
+      if (text === null) return;
       io.stdout.write(picture(text, io.stdout.columns ?? DEFAULT_COLUMNS, io.stdout.rows ?? DEFAULT_ROWS));
       if (count !== null && shown >= count) return;
-      wake = new AbortController();
       await delay(everyMs, undefined, { signal: AbortSignal.any([stop.signal, wake.signal]) }).catch(() => undefined);
       if (stop.signal.aborted) return;
     }
@@ -82,10 +84,13 @@ export function clip(line: string, columns: number): string {
   return out;
 }
 
+/** What was typed at once: characters, or the sequence of one special key, which is none of ours. */
+export const keysOf = (text: string): readonly string[] => (text.startsWith('\u001B') ? [] : [...text]);
+
 function listenToKeys(io: Io, onKey: (key: string) => void): Disposable {
   const { stdin } = process;
   if (!io.stdinIsTerminal || !stdin.isTTY) return { [Symbol.dispose]: () => undefined };
-  const onData = (data: Buffer): void => onKey(data.toString('utf8'));
+  const onData = (data: Buffer): void => keysOf(data.toString('utf8')).forEach(onKey);
   stdin.setRawMode(true);
   stdin.on('data', onData);
   stdin.resume();

@@ -56,13 +56,13 @@ class Looks {
     this.#options = options;
   }
 
-  async next(): Promise<readonly FlowRow[]> {
+  async next(signal?: AbortSignal): Promise<readonly FlowRow[]> {
     const { network, guest, protocol, sort, limit } = this.#options;
     // By rate: the fastest may be anywhere in the daemon's orders.
     const asked = sort === 'rate' ? MAX_FLOW_LIMIT : limit;
     const order = sort === 'rate' ? 'bytes' : sort;
     const query = { network, guest, protocol, sort: order, limit: String(asked) };
-    const flows = await this.#context.client.call('listFlows', { query });
+    const flows = await this.#context.client.call('listFlows', { query }, { signal });
     const nowMs = performance.now();
     const rows = withRates(flows, this.#before, nowMs - this.#beforeMs);
     this.#before = flows;
@@ -87,7 +87,8 @@ async function watch(context: Context, options: FlowsOptions): Promise<void> {
   const { io, output } = context;
   const everyMs = options.delay * 1000;
   if (isLive(io) && !output.structured) {
-    const draw = async (): Promise<string> => viewsOf(await looks.next(), true).table(output.coloured);
+    const draw = async (signal: AbortSignal): Promise<string> =>
+      viewsOf(await looks.next(signal), true).table(output.coloured);
     return drawLive({ io, everyMs, count: null, draw });
   }
   for (;;) {

@@ -56,8 +56,8 @@ class Looks {
     this.#network = network;
   }
 
-  async next(): Promise<readonly TopRow[]> {
-    const guests = await this.#context.client.call('listGuests', { query: { network: this.#network } });
+  async next(signal?: AbortSignal): Promise<readonly TopRow[]> {
+    const guests = await this.#context.client.call('listGuests', { query: { network: this.#network } }, { signal });
     const nowMs = performance.now();
     const elapsedMs = this.#beforeMs === 0 ? 0 : nowMs - this.#beforeMs;
     const rows = topRows(guests, this.#before, elapsedMs);
@@ -96,9 +96,9 @@ function topLive(context: Context, options: TopOptions, looks: Looks): Promise<v
     io,
     everyMs,
     count: options.count ?? null,
-    draw: async () => {
+    draw: async (signal) => {
       // Another order of what is shown needs no new look, which would be one of a very short time.
-      if (isStale) rows = await looks.next();
+      if (isStale) rows = await looks.next(signal);
       isStale = true;
       const sorted = sortTop(rows, order);
       return topHeading(sorted, order) + topTable(sorted, output.coloured);
