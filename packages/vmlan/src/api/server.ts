@@ -24,6 +24,7 @@ import type { HttpLimits } from './http-server.ts';
 import { allowedMethods } from './methods.ts';
 import { METRICS_TYPE, renderMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { processFacts } from './process-facts.ts';
 import { checked } from './request-check.ts';
 import { requestedHost } from './requested-host.ts';
 import { Resources } from './resources.ts';
@@ -64,7 +65,11 @@ export interface ApiServer {
 
 export async function buildServer(options: ApiOptions): Promise<ApiServer> {
   const access = new Access(options.token);
-  const routes = buildRoutes(options, access, (socket) => listeners.of(socket));
+  const routes = buildRoutes(options, {
+    access,
+    listenerOf: (socket) => listeners.of(socket),
+    connections: () => listeners.connections,
+  });
   await routes.ready();
   const onRequest: RequestListener = (request, response) => {
     for (const [name, value] of COMMON_HEADERS) response.setHeader(name, value);
@@ -80,11 +85,14 @@ export async function buildServer(options: ApiOptions): Promise<ApiServer> {
   };
 }
 
-function buildRoutes(
-  options: ApiOptions,
-  access: Access,
-  listenerOf: (socket: Socket) => Listener | null,
-): FastifyInstance {
+interface Parts {
+  readonly access: Access;
+  readonly listenerOf: (socket: Socket) => Listener | null;
+  /** How many there are. */
+  readonly connections: () => number;
+}
+
+function buildRoutes(options: ApiOptions, { access, listenerOf, connections }: Parts): FastifyInstance {
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
@@ -103,10 +111,11 @@ function buildRoutes(
   const resources = new Resources(options.versions);
   for (const name of Object.keys(API_ROUTES) as RouteName[]) addRoute({ server, name, options, resources, listenerOf });
   server.get('/metrics', async (_request, reply) => {
-    const status = await options.handlers.status({ params: {}, query: {}, body: {} });
-    return reply
-      .type(METRICS_TYPE)
-      .send(renderMetrics(status, { residentBytes: process.memoryUsage.rss(), refused: access.refused }));
+    const nothing = { params: {}, query: {}, body: {} };
+    const { handlers } = options;
+    const [status, forwards] = await Promise.all([handlers.status(nothing), handlers.listForwards(nothing)]);
+    const facts = { ...processFacts(), connections: connections(), refused: access.refused };
+    return reply.type(METRICS_TYPE).send(renderMetrics(status, forwards, facts));
   });
   let document: Promise<string> | null = null;
   server.get('/openapi.json', async (_request, reply) => {

@@ -85,7 +85,7 @@ export function clip(line: string, columns: number): string {
 }
 
 /** What was typed at once: characters, or the sequence of one special key, which is none of ours. */
-export const keysOf = (text: string): readonly string[] => (text.startsWith('\u001B') ? [] : [...text]);
+export const keysOf = (text: string): readonly string[] => (text.startsWith('\u001B') ? [] : text.split(''));
 
 function listenToKeys(io: Io, onKey: (key: string) => void): Disposable {
   const { stdin } = process;

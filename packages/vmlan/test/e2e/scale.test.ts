@@ -15,6 +15,7 @@ import type { StoredForward } from '../../src/model/stored.ts';
 import { isForwardProblem, parseForward } from '../../src/model/forward.ts';
 import type { StoredGuest } from '../../src/model/guest.ts';
 import { needsRoot } from '../support/needs.ts';
+import { output } from '../support/process.ts';
 import { Lab } from '../support/netns.ts';
 import { Station } from '../support/station.ts';
 import { Vmlan } from '../support/vmlan.ts';
@@ -88,6 +89,16 @@ test('1 000 guests and 10 000 forwards in one network', { timeout: 240_000 }, as
     assert.equal(status.guests.length, GUESTS);
     assert.ok(residentBytes(status.pid) < MAX_DAEMON_BYTES, `${residentBytes(status.pid)} bytes`);
   }
+  const metrics = await output([
+    'curl',
+    '-sf',
+    '--unix-socket',
+    join(vmlan.folder, 'run/vmlan.sock'),
+    'http://v/metrics',
+  ]);
+  assert.equal(metrics.match(/^vmlan_nic_/gm)?.length, 7 * GUESTS);
+  assert.ok(metrics.includes(`vmlan_network_forwards{network="lab",state="listening"} ${FORWARDS}\n`));
+  assert.ok(metrics.length < 1_000_000, `${metrics.length} bytes`);
   // One more among so many, and one less.
   const more = await api.call('createForward', { body: { network: 'lab', host: '40000', guest: 'g1:81' } });
   assert.deepEqual([more.state, more.host], ['listening', '127.0.0.1:40000']);

@@ -3,6 +3,7 @@
  *
  * Zone: control.  script(1) makes the terminal; stty(1) tells its settings, and changes its size from outside.
  */
+/* oxlint-disable no-control-regex -- what terminals are told begins with one */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
