@@ -7,16 +7,25 @@
  * all that was ever sent.  After a time-out `next` goes back to `una`, and what lies between is sent again (RFC 5681 §3.1).
  * The outbox starts at `una`, but for SYN and FIN, which take a number and no byte.
  */
-import { before, beforeOrAt, distance } from '../../core/sequence.ts';
-import { ACK, FIN, MAX_WINDOW_SCALE, PSH, RST, SYN } from '../../wire/tcp.ts';
+import { before, distance } from '../../core/sequence.ts';
+import { ACK, FIN, PSH, RST, SYN } from '../../wire/tcp.ts';
 import { Alarm } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { GuestError } from '../errors.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Congestion } from './congestion.ts';
 import { Inbox } from './inbox.ts';
+import {
+  FIN_WAIT_MS,
+  MAX_RETRIES,
+  MAX_SYN_RETRIES,
+  RECEIVE_BUFFER_BYTES,
+  SEND_BUFFER_BYTES,
+  TIME_WAIT_MS,
+} from './limits.ts';
 import { spanOf } from './segment.ts';
 import type { Segment, SegmentFields } from './segment.ts';
+import { OwnWindow, PeerWindow, WINDOW_SCALE } from './windows.ts';
 
 export type TcpState =
   | 'syn-sent'
@@ -30,18 +39,7 @@ export type TcpState =
   | 'time-wait'
   | 'closed';
 
-/** Bytes that wait to be acknowledged, and bytes that wait to be read. */
-export const SEND_BUFFER_BYTES = 262_144;
-export const RECEIVE_BUFFER_BYTES = 262_144;
-/** Times that a SYN, and other segments, are sent again before the connection is given up. */
-export const MAX_SYN_RETRIES = 6;
-export const MAX_RETRIES = 12;
-/** Not the four minutes of RFC 9293: nothing here lives that long, and ports are chosen at random. */
-export const TIME_WAIT_MS = 2000;
-/** A connection whose program has closed it waits so long for the other side to close, too. */
-export const FIN_WAIT_MS = 30_000;
 const DEFAULT_MSS = 536; // RFC 9293 §3.7.1
-const WINDOW_SCALE = 3; // 65 535 << 3 is more than the buffer
 
 export interface ConnectionOwner {
   readonly clock: Clock;
@@ -68,12 +66,8 @@ export class Connection {
   #una: number;
   #next: number;
   #highest: number;
-  #peerWindow = 0;
-  #peerScale = 0;
-  #scale = WINDOW_SCALE;
-  #windowSeq = 0;
-  #windowAck = 0;
-  #offeredUpTo = 0;
+  readonly #peerWindow = new PeerWindow();
+  readonly #window = new OwnWindow();
   #finQueued = false;
   #acknowledgementDue = false;
   /** Nobody reads any more: what still comes is refused. */
@@ -121,9 +115,8 @@ export class Connection {
   read(): Uint8Array | null {
     const bytes = this.inbox.read();
     // RFC 9293 §3.8.6.2.2: the window moves by whole segments, or by half of the buffer.
-    const news = distance((this.inbox.next + this.#offer()) | 0, this.#offeredUpTo);
-    const mayReceive = this.state === 'established' || this.state === 'fin-wait-1' || this.state === 'fin-wait-2';
-    if (bytes !== null && mayReceive && news >= Math.min(RECEIVE_BUFFER_BYTES >>> 1, 2 * this.#mss))
+    const news = this.#window.news(this.inbox.next, this.inbox.window);
+    if (bytes !== null && this.#mayReceive && news >= Math.min(RECEIVE_BUFFER_BYTES >>> 1, 2 * this.#mss))
       this.#acknowledge();
     return bytes;
   }
@@ -188,6 +181,10 @@ export class Connection {
     if (this.#acknowledgementDue && this.state !== 'closed') this.#acknowledge();
   }
 
+  get #mayReceive(): boolean {
+    return this.state === 'established' || this.state === 'fin-wait-1' || this.state === 'fin-wait-2';
+  }
+
   #isClosed(): boolean {
     return this.state === 'closed';
   }
@@ -219,22 +216,19 @@ export class Connection {
     }
   }
 
-  #acceptSyn({ seq, mss, windowScale, window }: Segment): void {
+  #acceptSyn(segment: Segment): void {
+    const { seq, mss, windowScale } = segment;
     this.inbox.next = (seq + 1) | 0;
     this.#mss = Math.max(1, Math.min(this.#mssOffered, mss < 0 ? DEFAULT_MSS : mss));
     this.#congestion = new Congestion(this.#mss, this.#initial);
-    // RFC 7323 §2.2: both sides, or none.
-    this.#peerScale = windowScale < 0 ? 0 : Math.min(windowScale, MAX_WINDOW_SCALE);
-    if (windowScale < 0) this.#scale = 0;
-    this.#peerWindow = window; // never scaled in a SYN
+    if (windowScale < 0) this.#window.scale = 0; // RFC 7323 §2.2: both sides, or none
+    this.#peerWindow.onSyn(segment);
   }
 
   #establish(segment: Segment): void {
     this.state = 'established';
     this.#retries = 0;
-    this.#peerWindow = segment.window << ((segment.flags & SYN) !== 0 ? 0 : this.#peerScale);
-    this.#windowSeq = segment.seq;
-    this.#windowAck = segment.ack;
+    this.#peerWindow.onEstablished(segment);
     this.#owner.changed();
   }
 
@@ -280,8 +274,11 @@ export class Connection {
     } else if (ack === this.#una) {
       this.#onOldAck(segment);
     }
-    this.#updateWindow(segment);
-    if (this.#peerWindow === 0) this.#retries = 0; // it answers: a window may stay closed for ever (RFC 9293 §3.8.6.1)
+    if (this.#peerWindow.update(segment, this.#una)) {
+      this.#next = this.#una; // what probed the window was refused
+      this.#retransmit.clear();
+    }
+    if (this.#peerWindow.bytes === 0) this.#retries = 0; // it answers: a window may stay closed for ever (RFC 9293 §3.8.6.1)
     this.#onFinAcknowledged();
     return true;
   }
@@ -304,12 +301,12 @@ export class Connection {
     this.#timed = null;
   }
 
-  #onOldAck({ payload, flags, window }: Segment): void {
+  #onOldAck(segment: Segment): void {
     const isDuplicate =
-      payload.length === 0 &&
-      (flags & FIN) === 0 &&
+      segment.payload.length === 0 &&
+      (segment.flags & FIN) === 0 &&
       this.#una !== this.#highest &&
-      window << this.#peerScale === this.#peerWindow;
+      this.#peerWindow.isSame(segment);
     if (!isDuplicate) return;
     const inFlight = distance(this.#highest, this.#una);
     if (this.#congestion.onDuplicate(this.#una, inFlight, this.#highest)) this.#sendAgain();
@@ -322,20 +319,6 @@ export class Connection {
     this.outbox.drop(Math.min(bytes, this.outbox.length)); // FIN is no byte
     this.#una = ack;
     if (before(this.#next, ack)) this.#next = ack;
-  }
-
-  /** RFC 9293 §3.10.7.4, fifth step: never by an older segment. */
-  #updateWindow({ seq, ack, window }: Segment): void {
-    const isNewer = before(this.#windowSeq, seq) || (this.#windowSeq === seq && beforeOrAt(this.#windowAck, ack));
-    if (!isNewer || before(ack, this.#una)) return;
-    const wasClosed = this.#peerWindow === 0;
-    this.#peerWindow = window << this.#peerScale;
-    this.#windowSeq = seq;
-    this.#windowAck = ack;
-    if (wasClosed && this.#peerWindow > 0) {
-      this.#next = this.#una; // what probed the window was refused
-      this.#retransmit.clear();
-    }
   }
 
   #onFinAcknowledged(): void {
@@ -354,8 +337,7 @@ export class Connection {
 
   #onPayload(segment: Segment): void {
     const { seq, payload, flags } = segment;
-    const mayReceive = this.state === 'established' || this.state === 'fin-wait-1' || this.state === 'fin-wait-2';
-    if (!mayReceive) {
+    if (!this.#mayReceive) {
       if (payload.length > 0 || (flags & FIN) !== 0) this.#acknowledge();
       if (this.state === 'time-wait') this.#wait.set(TIME_WAIT_MS);
       return;
@@ -423,7 +405,7 @@ export class Connection {
     const inFlight = distance(this.#next, this.#una);
     const unsent = this.outbox.length - inFlight;
     if (unsent < 0 || this.state === 'fin-wait-2') return false; // FIN is out
-    const room = Math.min(this.#congestion.windowBytes, this.#peerWindow) - inFlight;
+    const room = Math.min(this.#congestion.windowBytes, this.#peerWindow.bytes) - inFlight;
     const length = Math.min(unsent, room, this.#mss);
     const isLast = this.#finQueued && Math.max(length, 0) === unsent;
     if (length <= 0 && !(isLast && unsent === 0)) return false;
@@ -463,12 +445,12 @@ export class Connection {
 
   #sendSyn(): void {
     const isAnswer = this.state === 'syn-received';
-    const windowScale = isAnswer && this.#scale === 0 ? null : WINDOW_SCALE;
+    const windowScale = isAnswer && this.#window.scale === 0 ? null : WINDOW_SCALE;
     this.#owner.send({
       ...{ seq: this.#initial, ack: isAnswer ? this.inbox.next : 0, flags: SYN | (isAnswer ? ACK : 0) },
-      ...{ window: Math.min(this.inbox.window, 65_535), options: { mss: this.#mssOffered, windowScale } },
+      window: this.#window.sayInSyn(this.inbox.next, this.inbox.window),
+      options: { mss: this.#mssOffered, windowScale },
     });
-    this.#offeredUpTo = (this.inbox.next + Math.min(this.inbox.window, 65_535)) | 0;
     this.#next = this.#highest = (this.#initial + 1) | 0;
     if (this.#retries === 0) this.#timed = { seq: this.#next, sentMs: this.#owner.clock.now() };
     this.#await();
@@ -484,18 +466,12 @@ export class Connection {
   }
 
   #send(seq: number, flags: number, length: number, from: number): void {
-    const offer = this.#offer();
-    this.#offeredUpTo = (this.inbox.next + offer) | 0;
+    const window = this.#window.say(this.inbox.next, this.inbox.window);
     this.#acknowledgementDue = false;
     this.#owner.send({
-      ...{ seq, ack: this.inbox.next, flags, window: offer >>> this.#scale, length },
+      ...{ seq, ack: this.inbox.next, flags, window, length },
       ...(length === 0 ? {} : { fill: (target, at) => this.outbox.copy(from, length, target, at) }),
     });
-  }
-
-  /** What the window field can say, bytes. */
-  #offer(): number {
-    return Math.min(Math.max(this.inbox.window, 0) >>> this.#scale, 65_535) << this.#scale;
   }
 
   #reset(seq: number): void {
@@ -503,7 +479,7 @@ export class Connection {
   }
 
   #onTimeout(): void {
-    const isProbe = this.#peerWindow === 0 && this.isSynced && this.outbox.length > 0;
+    const isProbe = this.#peerWindow.bytes === 0 && this.isSynced && this.outbox.length > 0;
     if (++this.#retries > (this.isSynced ? MAX_RETRIES : MAX_SYN_RETRIES)) {
       return this.#finish(new GuestError('ETIMEDOUT', 'the other side does not answer'));
     }

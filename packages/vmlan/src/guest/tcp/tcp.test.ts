@@ -7,7 +7,7 @@ import * as tcpWire from '../../wire/tcp.ts';
 import { Wire, pattern } from '../simulation.fixture.ts';
 import type { Faults } from '../simulation.fixture.ts';
 import type { Stack } from '../stack.ts';
-import { MAX_RETRIES, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './connection.ts';
+import { MAX_RETRIES, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './limits.ts';
 import type { TcpSocket } from './socket.ts';
 
 interface Pair {
