@@ -3,6 +3,8 @@
  *
  * Zone: control.
  */
+
+/** As Node.js and C call them; of DNS: ENODATA, ENOTFOUND, ESERVFAIL. */
 export type GuestErrorCode =
   | 'EACCES'
   | 'EADDRINUSE'

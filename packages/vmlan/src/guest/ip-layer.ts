@@ -67,6 +67,7 @@ export class IpLayer {
   readonly #reassembly: Reassembly;
   readonly #uppers = new Map<number, Upper>();
   #id: number;
+  #isClosed = false;
 
   constructor(io: IpIo) {
     this.#io = io;
@@ -84,7 +85,9 @@ export class IpLayer {
     this.#uppers.set(protocol, upper);
   }
 
+  /** Whoever sends from now on hears that the guest is gone. */
   close(): void {
+    this.#isClosed = true;
     this.#neighbors.close();
     this.#reassembly.close();
   }
@@ -99,8 +102,9 @@ export class IpLayer {
 
   // ---- out
 
-  /** Our address for a destination. Throws ENETUNREACH. */
+  /** Our address for a destination. Throws ENETUNREACH, and ENETDOWN once closed. */
   sourceFor(dst: Ip): Ip {
+    if (this.#isClosed) throw new GuestError('ENETDOWN', 'the guest is gone');
     if (dst.family === 4) {
       if (this.address4 === null) throw unreachable(dst);
       return this.address4.ip;

@@ -12,6 +12,7 @@ import type { Clock } from './clock.ts';
 import { DhcpClient } from './dhcp-client.ts';
 import type { DhcpLease } from './dhcp-client.ts';
 import { DnsClient } from './dns-client.ts';
+import type { DnsConfig } from './dns-client.ts';
 import { GuestError } from './errors.ts';
 import { fetchOver } from './http/client.ts';
 import { serveOver } from './http/server.ts';
@@ -40,6 +41,12 @@ export interface StaticAddress {
   readonly gateway?: string;
 }
 
+/** Whom to ask for names where neither DHCP nor a router says it. */
+export interface Resolver {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+}
+
 export class Stack {
   readonly ip: IpLayer;
   readonly icmp: Icmp;
@@ -47,6 +54,7 @@ export class Stack {
   readonly tcp: Tcp;
   readonly dns: DnsClient;
   readonly dhcp: DhcpClient;
+  resolver: Resolver = { servers: [], search: [] };
   readonly #autoconf: Autoconf;
   readonly #clock: Clock;
   #watchers: (() => void)[] = [];
@@ -66,17 +74,25 @@ export class Stack {
       (packet) => this.icmp.refuse(packet),
     );
     this.tcp = new Tcp(this.ip, resolve);
-    const config = (): { servers: readonly Ip[]; search: readonly string[] } => ({
-      servers: [...(this.dhcp.lease?.servers ?? []), ...this.#autoconf.servers],
-      search: [this.dhcp.lease?.domain ?? []].flat(),
-    });
-    this.dns = new DnsClient(this.udp, () => this.tcp, config, random);
+    this.dns = new DnsClient(
+      this.udp,
+      () => this.tcp,
+      () => this.#resolver(),
+      random,
+    );
     this.dhcp = new DhcpClient(this.ip, this.udp, hostname, onChange);
     this.#autoconf = new Autoconf(this.ip, onChange);
     this.icmp.onUnreachable = ({ protocol, dst, srcPort, dstPort, code }) => {
       if (protocol === PROTO_UDP) this.udp.onUnreachable(srcPort, dst, code);
       if (protocol === PROTO_TCP) this.tcp.onUnreachable(dst, srcPort, dstPort, code);
     };
+  }
+
+  #resolver(): DnsConfig {
+    const servers = [...(this.dhcp.lease?.servers ?? []), ...this.#autoconf.servers];
+    if (servers.length > 0) return { servers, search: [this.dhcp.lease?.domain ?? []].flat() };
+    const { servers: own, search } = this.resolver;
+    return { servers: own.flatMap((server) => parseIp(server) ?? []), search };
   }
 
   /** Its IPv4 address; null before it has one. */
@@ -169,7 +185,8 @@ export class Stack {
       try {
         this.ip.sourceFor(ip);
         return ip;
-      } catch {
+      } catch (error) {
+        if (this.#isClosed) throw error;
         // the next one
       }
     }

@@ -10,6 +10,7 @@ import type { Forward as ParsedForward } from '../model/forward.ts';
 import type { Network as ResolvedNetwork } from '../model/network.ts';
 import { forwardTargetProblem } from '../model/resolve-services.ts';
 import { freePort } from '../sys/free-port.ts';
+import { checkKeys } from './option-keys.ts';
 
 /** A port that was free a moment ago may be taken by now. */
 const MAX_TRIES = 8;
@@ -50,7 +51,9 @@ export class Forwards {
     this.#ask = ask;
   }
 
-  async add({ host, guest, protocol = 'tcp', direction = 'host' }: ForwardOptions): Promise<Forward> {
+  async add(options: ForwardOptions): Promise<Forward> {
+    checkKeys('forward', options, ['host', 'guest', 'protocol', 'direction']);
+    const { host, guest, protocol = 'tcp', direction = 'host' } = options;
     const address = direction === 'host' ? anyPortAt(String(host).replace(/(?<=^|:)0$/, 'auto')) : null;
     for (let tries = 1; ; tries++) {
       const listen =

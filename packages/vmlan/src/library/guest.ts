@@ -9,13 +9,15 @@ import type { Clock } from '../guest/clock.ts';
 import type { DnsAnswer } from '../guest/dns-client.ts';
 import type { HttpHandler, HttpServer } from '../guest/http/server.ts';
 import { Stack } from '../guest/stack.ts';
-import type { StaticAddress } from '../guest/stack.ts';
+import type { Resolver, StaticAddress } from '../guest/stack.ts';
 import type { TcpSocket } from '../guest/tcp/socket.ts';
 import type { ConnectOptions, TcpListener } from '../guest/tcp/tcp.ts';
 import type { UdpSocket } from '../guest/udp.ts';
+import { VmlanError } from '../core/errors.ts';
 import { parseMac } from '../wire/address.ts';
 import type { FrameLink } from './frame-link.ts';
 import type { GuestNic, NicOptions } from './guest-names.ts';
+import { checkKeys } from './option-keys.ts';
 
 /** Frames that wait for a reader of `frames()` that is slow; older ones then give way. */
 export const MAX_WAITING_FRAMES = 4096;
@@ -25,8 +27,9 @@ const RANDOM_RANGE = 2 ** 32;
 
 export interface GuestOptions extends NicOptions {
   /**
-   * How its stack gets addresses: `dhcp` (default; IPv6 by router advertisements), one or more that are set by hand, or
-   * `none`: no stack at all, for a test that sends and receives frames itself.
+   * How its stack gets addresses: `dhcp` (default; IPv6 by router advertisements), one or more that are set by hand (names
+   * are asked of the network's server then, too), or `none`: no stack at all, for a test that sends and receives frames
+   * itself.
    */
   readonly configure?: 'dhcp' | 'none' | StaticAddress | readonly StaticAddress[];
 }
@@ -62,6 +65,8 @@ export interface GuestContext {
   readonly link: FrameLink;
   readonly hasDhcp: boolean;
   readonly hasRouter: boolean;
+  /** For a stack that no DHCP tells. */
+  readonly resolver: Resolver;
   readonly setConnected: (connected: boolean) => Promise<void>;
   readonly remove: () => Promise<void>;
 }
@@ -140,7 +145,7 @@ export class Guest implements AsyncDisposable {
 
   /**
    * Sends an Ethernet frame, without FCS, as it is; it is copied.  False when the link has no room for it or is gone: the
-   * frame is lost, as on a wire.
+   * frame is lost, as on a wire.  Throws RangeError beyond 65 550 bytes.
    */
   send(frame: Uint8Array): boolean {
     return this.#context.link.send(frame);
@@ -166,7 +171,7 @@ export class Guest implements AsyncDisposable {
     return this.#context.setConnected(true);
   }
 
-  /** Takes the guest off the network; what it has open breaks with ENETDOWN. */
+  /** Takes the guest off the network; what it has open breaks with ENETDOWN, and so does what it begins. */
   remove(): Promise<void> {
     return this.#context.remove();
   }
@@ -186,7 +191,8 @@ export class Guest implements AsyncDisposable {
         hasRouter ? this.#stack.autoconfigure(ROUTER_PATIENCE_MS) : null,
       ]);
     } else {
-      for (const address of [configure].flat()) this.#stack.configure(address);
+      this.#stack.resolver = this.#context.resolver;
+      for (const address of [configure].flat()) this.#stack.configure(checkAddress(this.name, address));
     }
   }
 
@@ -211,6 +217,17 @@ export class Guest implements AsyncDisposable {
     for (const reader of [...this.#readers]) reader.end();
     this.#stack.close();
   }
+}
+
+function checkAddress(name: string, value: unknown): StaticAddress {
+  const address = value as Partial<StaticAddress> | null;
+  if (typeof address?.address !== 'string') {
+    throw new VmlanError('invalid', `guest "${name}": configure: ${JSON.stringify(value)} is no address`, {
+      hint: "write 'dhcp', 'none', or { address: '10.1.0.5/24', gateway: '10.1.0.1' }",
+    });
+  }
+  checkKeys(`guest "${name}": configure`, address, ['address', 'gateway']);
+  return address as StaticAddress;
 }
 
 const systemClock: Clock = {

@@ -57,7 +57,7 @@ export interface MachineContext {
   readonly directory: SocketDirectory;
   readonly ask: (message: EngineRequest) => Promise<unknown>;
   /** Takes NIC and link away again. */
-  readonly remove: (name: string) => Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 export async function openQemu(context: MachineContext, nic: GuestNic, linkId: string): Promise<QemuAttachment> {
@@ -68,7 +68,7 @@ export async function openQemu(context: MachineContext, nic: GuestNic, linkId: s
     linkId,
     link: { kind: 'stream-listen', address: { unix: socket }, nic: nic.key },
   });
-  const close = (): Promise<void> => context.remove(nic.guest);
+  const close = (): Promise<void> => context.remove();
   const id = `vmlan-${nic.guest}`;
   const path = socket.replaceAll(',', ',,'); // QEMU splits option values at commas
   return {
@@ -123,6 +123,6 @@ export async function openNamespace(
     sys.close(fd);
     throw error;
   }
-  const close = (): Promise<void> => context.remove(nic.guest);
+  const close = (): Promise<void> => context.remove();
   return { name: nic.guest, mac: nic.mac, interface: name.data, address4, close, [Symbol.asyncDispose]: close };
 }

@@ -6,6 +6,7 @@
 import { VmlanError } from '../core/errors.ts';
 import type { EngineRequest } from '../engine/control-messages.ts';
 import type { EngineSnapshot } from '../engine/control-messages.ts';
+import type { Resolver } from '../guest/stack.ts';
 import type { Mode, Network as ResolvedNetwork } from '../model/network.ts';
 import { systemCalls, FrameLink } from './frame-link.ts';
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts';
@@ -19,6 +20,7 @@ import { leaseOf } from './leases.ts';
 import type { Lease } from './leases.ts';
 import { openNamespace, openQemu } from './machines.ts';
 import type { MachineContext, NamespaceAttachment, NamespaceOptions, QemuAttachment } from './machines.ts';
+import { NIC_KEYS, checkKeys } from './option-keys.ts';
 import { resolveOptions } from './options.ts';
 import type { NetworkOptions } from './options.ts';
 import { Records } from './records.ts';
@@ -26,9 +28,7 @@ import { Session } from './session.ts';
 import { Shapes } from './shapes.ts';
 import type { GuestNames, Shape, ShapeOptions } from './shapes.ts';
 import { SocketDirectory } from './socket-directory.ts';
-
-/** What a network counts, and who is on it. */
-export type NetworkStats = Omit<EngineSnapshot, 'leases' | 'capabilities'>;
+import type { NetworkStats } from './stats.ts';
 
 /** A name that is taken: by a guest of ours, or by a machine. */
 interface Member {
@@ -130,6 +130,7 @@ export class Network implements AsyncDisposable {
 
   /** Puts a guest on the network that is made of JavaScript, and waits until it has its addresses. */
   async addGuest(name: string, options: GuestOptions = {}): Promise<Guest> {
+    checkKeys(`guest "${name}"`, options, [...NIC_KEYS, 'configure']);
     return this.#join(name, options, async (member) => {
       let guest: Guest | null = null;
       const { link, theirs } = FrameLink.open({
@@ -145,7 +146,8 @@ export class Network implements AsyncDisposable {
         setConnected: (connected) => this.#setNic(nic, connected),
         hasDhcp: this.#network.ipv4 !== null,
         hasRouter: this.#network.ipv6 !== null && this.#network.mode !== 'isolated',
-        remove: () => this.#leave(name),
+        resolver: resolverOf(this.#network),
+        remove: () => this.#leave(member),
       });
       try {
         await this.#ask({ type: 'add-link', linkId, link: { kind: 'stream-fd', fd: theirs, nic: nic.key } });
@@ -159,13 +161,17 @@ export class Network implements AsyncDisposable {
   }
 
   /** A socket for a virtual machine, and what QEMU is told. */
-  attachQemu(name: string, options: NicOptions = {}): Promise<QemuAttachment> {
-    return this.#join(name, options, ({ nic, linkId }) => openQemu(this.#machines(), nic, linkId));
+  async attachQemu(name: string, options: NicOptions = {}): Promise<QemuAttachment> {
+    checkKeys(`guest "${name}"`, options, NIC_KEYS);
+    return this.#join(name, options, (member) => openQemu(this.#machines(member), member.nic, member.linkId));
   }
 
   /** An interface in a network namespace.  Rejects with `not-permitted` when this process may not enter it. */
-  attachNamespace(name: string, options: NamespaceOptions): Promise<NamespaceAttachment> {
-    return this.#join(name, options, ({ nic, linkId }) => openNamespace(this.#machines(), nic, linkId, options));
+  async attachNamespace(name: string, options: NamespaceOptions): Promise<NamespaceAttachment> {
+    checkKeys(`guest "${name}"`, options, [...NIC_KEYS, 'pid', 'path', 'interface', 'configure']);
+    return this.#join(name, options, (member) =>
+      openNamespace(this.#machines(member), member.nic, member.linkId, options),
+    );
   }
 
   /** Opens a port forward. */
@@ -266,12 +272,12 @@ export class Network implements AsyncDisposable {
     return this.#session.request(message);
   }
 
-  #machines(): MachineContext {
+  #machines(member: Member): MachineContext {
     return {
       network: this.#network,
       directory: this.#directory,
       ask: (message) => this.#ask(message),
-      remove: (name) => this.#leave(name),
+      remove: () => this.#leave(member),
     };
   }
 
@@ -285,7 +291,7 @@ export class Network implements AsyncDisposable {
       await this.#setNic(nic, true);
       return await open(member);
     } catch (error) {
-      await this.#leave(name);
+      await this.#leave(member);
       throw error;
     }
   }
@@ -294,9 +300,10 @@ export class Network implements AsyncDisposable {
     return this.#ask({ type: 'set-nic', nic: { key, guest, mac, ip, connected } }).then(() => undefined);
   }
 
-  async #leave(name: string): Promise<void> {
-    const member = this.#members.get(name);
-    if (member === undefined) return;
+  /** Once: who has the name by then is somebody else. */
+  async #leave(member: Member): Promise<void> {
+    const { guest: name } = member.nic;
+    if (this.#members.get(name) !== member) return;
     this.#members.delete(name);
     member.guest?.stop();
     await member.link?.close();
@@ -318,6 +325,11 @@ export class Network implements AsyncDisposable {
     this.#directory.remove();
   }
 }
+
+const resolverOf = ({ ipv4, ipv6, dns }: ResolvedNetwork): Resolver => ({
+  servers: [ipv4?.dns ?? [], ipv6?.gateway ?? []].flat(),
+  search: [dns.domain],
+});
 
 /** A link that never came to be, or went with its network. */
 function ignoreAbsent(error: unknown): void {

@@ -8,6 +8,7 @@ import type { EngineRequest } from '../engine/control-messages.ts';
 import type { RecordEntry } from '../model/network.ts';
 import { parseIpv4, parseIpv6 } from '../wire/address.ts';
 import { validateRecord } from '../wire/dns-records.ts';
+import { checkKeys } from './option-keys.ts';
 
 /** A name and what it stands for. */
 export interface DnsRecordOptions {
@@ -72,7 +73,12 @@ export class Records {
   }
 }
 
-function entryOf({ name, value, type, ttl }: DnsRecordOptions): RecordEntry {
+function entryOf(record: DnsRecordOptions): RecordEntry {
+  checkKeys('record', record, ['name', 'value', 'type', 'ttl']);
+  const { name, value, type, ttl } = record;
+  for (const [key, text] of Object.entries({ name, value })) {
+    if (typeof text !== 'string') throw new VmlanError('invalid', `record: ${key} is no text: ${JSON.stringify(text)}`);
+  }
   const kind = type ?? (parseIpv4(value) !== null ? 'A' : parseIpv6(value) === null ? 'CNAME' : 'AAAA');
   const entry = {
     name: name.toLowerCase().replace(/\.$/, ''),

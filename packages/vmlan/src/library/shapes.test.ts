@@ -102,7 +102,7 @@ describe('shapes and partitions', () => {
     await assert.rejects(net.shape('nobody', { delayMs: 1 }), { code: 'not-found', hint: 'it has: web, db, app' });
     await assert.rejects(net.shape('web', { delayMs: 1, peer: 'nobody' }), { code: 'not-found' });
     await assert.rejects(net.shape('web', { delayMs: 1, peer: 'web' }), { code: 'invalid' });
-    await assert.rejects(net.shape('web', {}), { code: 'invalid', message: /shape of "web": shape: nothing to shape/ });
+    await assert.rejects(net.shape('web', {}), { code: 'invalid', message: /shape of "web": nothing to shape/ });
     await assert.rejects(net.shape('web', { lossPercent: 101 }), { message: /lossPercent: a share is 0 to 100/ });
     await assert.rejects(net.partition('web', 'nobody'), { code: 'not-found' });
     await assert.rejects(net.clearShapes('nobody'), { code: 'not-found' });

@@ -61,8 +61,12 @@ export class Shapes {
   async set(guest: string, options: ShapeOptions): Promise<void> {
     const result = shapeInputSchema.safeParse({ ...options, guest });
     if (!result.success) {
-      const [issue] = result.error.issues;
-      throw new VmlanError('invalid', `shape of "${guest}": ${issue!.path.join('.')}: ${issue!.message}`);
+      const issue = result.error.issues[0]!;
+      if (issue.code === 'unrecognized_keys')
+        throw new VmlanError('invalid', `shape of "${guest}": unknown option "${issue.keys[0]!}"`);
+      const what = issue.code === 'invalid_type' ? `not of type ${issue.expected}` : issue.message;
+      const place = issue.path.join('.');
+      throw new VmlanError('invalid', `shape of "${guest}": ${place === 'shape' ? '' : `${place}: `}${what}`);
     }
     const { peer = null, direction = 'both' } = options;
     const { line, isTurned } = this.#line(guest, peer);

@@ -5,6 +5,9 @@
  */
 import type { Forward } from './forward.ts';
 
+/** What guests may reach; docs/config.md tells of each. */
+export type Mode = 'user' | 'user-v2' | 'shared' | 'nat' | 'host' | 'bridged' | 'routed' | 'isolated' | 'unmanaged';
+
 export const MODES: readonly [
   'user',
   'user-v2',
@@ -16,7 +19,6 @@ export const MODES: readonly [
   'isolated',
   'unmanaged',
 ] = ['user', 'user-v2', 'shared', 'nat', 'host', 'bridged', 'routed', 'isolated', 'unmanaged'];
-export type Mode = (typeof MODES)[number];
 
 /** What guests may reach in each mode, in words for docs/config.md and networks.yaml(5). */
 export const MODE_MEANINGS: Readonly<Record<Mode, string>> = {
@@ -74,6 +76,7 @@ export interface ReservationEntry {
   readonly ip: string;
 }
 
+/** A DNS record. */
 export interface RecordEntry {
   readonly name: string;
   readonly type: string;

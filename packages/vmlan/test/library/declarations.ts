@@ -61,7 +61,9 @@ function plainOf(lines: readonly string[], start: number): string {
     const line = lines[end];
     if (line === undefined) throw new Error(`no end of ${lines[start]}`);
     depth += balance(line);
-    if (depth === 0 && /[;}]$/.test(line)) return lines.slice(start, end + 1).join('\n');
+    // The members of a union end with a brace, too, and the next one is indented.
+    const isOver = depth === 0 && /[;}]$/.test(line) && !/^\s/.test(lines[end + 1] ?? '');
+    if (isOver) return lines.slice(start, end + 1).join('\n');
   }
 }
 

@@ -52,11 +52,29 @@ describe('docs/library.md', () => {
       assert.doesNotMatch(code, /#\w|@internal|\bprivate\b/, name);
       assert.equal(count(code, /\{/g), count(code, /\}/g), name);
     }
+    for (const { name, doc } of declarations) assert.doesNotMatch(doc, /Zone:/, name);
     const network = declarations.find(({ name }) => name === 'Network')!.code;
     assert.match(network, /^ {2}static create\(options\?: NetworkOptions\): Promise<Network>;$/m);
     assert.match(network, /^ {2}readonly subnet: string \| null;$/m);
   });
+
+  test('names no type that it does not explain', () => {
+    const known = new Set(declarations.map(({ name }) => name));
+    for (const { name, code } of declarations) {
+      const bare = code.replaceAll(/\/\*\*.*?\*\//gs, '').replaceAll(/'[^']*'/g, '');
+      const own = new Set(Array.from(bare.matchAll(/<(\w+) extends /g), ([, parameter]) => parameter));
+      for (const [, type = ''] of bare.matchAll(/(?<![\w.])([A-Z]\w*)/g))
+        assert.ok(known.has(type) || own.has(type) || PLATFORM_TYPES.includes(type), `${name} speaks of ${type}`);
+    }
+  });
 });
+
+/** What TypeScript and Node.js declare. */
+const PLATFORM_TYPES: readonly string[] = [
+  ...['AsyncDisposable', 'AsyncGenerator', 'AsyncIterable', 'AsyncIterableIterator', 'Disposable', 'Symbol'],
+  ...['Extract', 'Omit', 'Partial', 'Pick', 'Promise', 'Readonly', 'Record', 'Error', 'Uint8Array'],
+  ...['AbortSignal', 'ReadableStream', 'Request', 'RequestInit', 'Response', 'URL', 'WritableStream'],
+];
 
 /** An example of a comment is indented there, and fenced here. */
 function prose(doc: string): string {

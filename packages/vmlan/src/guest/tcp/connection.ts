@@ -27,6 +27,7 @@ import { spanOf } from './segment.ts';
 import type { Segment, SegmentFields } from './segment.ts';
 import { OwnWindow, PeerWindow, WINDOW_SCALE } from './windows.ts';
 
+/** States of a connection (RFC 9293 §3.3.2). */
 export type TcpState =
   | 'syn-sent'
   | 'syn-received'
