@@ -5,7 +5,7 @@
  * back when it is empty; byte `seq` lies at `seq mod QUEUE_LEN`, so nothing ever moves.
  *
  *   base ........ next ......... [start,end) ... [start,end)        base: first byte not given to the host
- *   pending, in sequence         out of order, at most MAX_RANGES    next: first byte not received in sequence
+ *   pending, in sequence         out of order (scoreboard.ts)        next: first byte not received in sequence
  */
 import type { Arena } from '../../core/arena.ts';
 import { BufferPool } from '../../core/buffer-pool.ts';
