@@ -121,7 +121,7 @@ export class DhcpServer {
     const binding = this.#pool.choose(id, { reserved: this.#reservedSlot(id), requested: -1 }, nowMs);
     if (binding === null) return null;
     this.#pool.bind(binding, id, this.#leaseMs, nowMs);
-    return { address: this.#addressOf(binding), generation: binding.generation };
+    return { address: this.#addressOf(binding), generation: binding.promised };
   }
 
   /** Keeps an address for a NIC from now on, whoever has it; null: no longer. */
@@ -298,7 +298,7 @@ export class DhcpServer {
       this.#maxReplyBytes(request),
     );
     const lease = bound === null ? null : toRecord(4, this.#pool, bound);
-    return { payload, ...destination(query, yiaddr), generation: bound?.generation ?? 0, lease };
+    return { payload, ...destination(query, yiaddr), generation: bound?.promised ?? 0, lease };
   }
 
   #maxReplyBytes(request: Dhcp4Message): number {

@@ -341,7 +341,7 @@ export class Dhcp6Server {
       dstWords: from.srcWords,
       dstMacHi: from.srcMacHi,
       dstMacLo: from.srcMacLo,
-      generation: Math.max(0, ...query.bound.map(({ generation }) => generation)),
+      generation: Math.max(0, ...query.bound.map(({ promised }) => promised)),
       leases: query.bound.map((binding) => toRecord(6, this.#pool, binding)),
     };
   }

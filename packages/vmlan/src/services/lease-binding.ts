@@ -43,6 +43,8 @@ export interface Binding {
   backUnsaved: boolean;
   /** The store's generation that knows its present state; 0 when that was restored or nothing is stored of it. */
   generation: number;
+  /** The generation that has to be stored before the binding is confirmed: the one that bound it to its client. */
+  promised: number;
   /** The NIC's attachment in which the client was last heard; see `PoolContext`. */
   attachment: number;
   queue: Set<Binding> | null;
@@ -51,7 +53,7 @@ export interface Binding {
 /** What of a binding outlives the process. */
 export type StoredBinding = Omit<
   Binding,
-  'heldUntilMs' | 'observedEndMs' | 'unseen' | 'backUnsaved' | 'generation' | 'attachment' | 'queue'
+  'heldUntilMs' | 'observedEndMs' | 'unseen' | 'backUnsaved' | 'generation' | 'promised' | 'attachment' | 'queue'
 >;
 
 export interface PoolConfig {

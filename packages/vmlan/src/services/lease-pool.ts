@@ -177,10 +177,14 @@ export class LeasePool implements SiblingPool {
   /**
    * Binds or extends. Returns false when nothing changed that must be stored: the same client within QUIET_PART of its
    * lease keeps the end it has.
+   *
+   * A new end alone is stored too, but not waited for. Who reads the old one from the disk keeps the address for its NIC
+   * all the same: what an attached NIC holds is protected for a whole lease from then on, whatever the stored end.
    */
   bind(binding: Binding, id: ClientIdentity, durationMs: number, nowMs: number): boolean {
-    this.#rekey(binding, id);
     const renewed = binding.state === 'bound';
+    const extended = renewed && binding.client === id.client && binding.goneMs === null && !binding.backUnsaved;
+    this.#rekey(binding, id);
     const same = renewed && binding.guest === id.guest && binding.hostname === id.hostname;
     const quiet = nowMs >= binding.startMs && nowMs - binding.startMs < durationMs * QUIET_PART;
     const steady = same && quiet && binding.mac === id.mac && binding.clientId === id.clientId;
@@ -195,6 +199,7 @@ export class LeasePool implements SiblingPool {
     this.#expiry.add(binding);
     this.#place(binding);
     this.#context.changed(renewed ? 'renewed' : 'bound', binding, true);
+    if (!extended) binding.promised = binding.generation;
     return true;
   }
 
@@ -295,6 +300,7 @@ export class LeasePool implements SiblingPool {
       unseen: stored.goneMs === null && state !== 'released',
       backUnsaved: false,
       generation: 0,
+      promised: 0,
       attachment: 0,
       queue: null,
     };
@@ -391,6 +397,7 @@ export class LeasePool implements SiblingPool {
         unseen: false,
         backUnsaved: false,
         generation: 0,
+        promised: 0,
         queue: null,
       },
       attachment: this.#context.attachment(id.nic),

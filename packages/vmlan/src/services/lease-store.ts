@@ -4,8 +4,9 @@
  * going, and persistence.
  *
  * Contract of durability: each change that a stored snapshot must know raises `generation`. Before a reply is sent, a
- * snapshot whose generation is at least the reply's is stored. That is the generation of the bindings it confirms, even
- * when this message changed nothing: the client may ask again while the first answer still waits for the disk.
+ * snapshot whose generation is at least the reply's is stored. That is the generation which bound the addresses it
+ * confirms to their client, even when this message changed nothing: the client may ask again while the first answer still
+ * waits for the disk. A lease that is only extended waits for no disk (docs/decisions/0015).
  */
 import { LeasePool, MAX_BINDINGS } from './lease-pool.ts';
 import type { Binding, LeaseEvent, LeaseState, PoolConfig, StoredBinding } from './lease-binding.ts';
