@@ -42,7 +42,15 @@ function planned(input: Partial<DesiredInput> = {}): readonly string[] {
     cut: new Set(),
     ...input,
   });
-  const nothing = { network: 'lab', pid: null, startedMs: null, applied: null, trouble: null, warnings: [] };
+  const nothing = {
+    network: 'lab',
+    pid: null,
+    startedMs: null,
+    applied: null,
+    trouble: null,
+    warnings: [],
+    notices: [],
+  };
   return planNetwork('lab', wanted, nothing).steps.map(describeStep);
 }
 

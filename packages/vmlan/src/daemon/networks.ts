@@ -134,6 +134,7 @@ export class Networks implements Disposable {
     this.#intended.add(name);
     this.#supervisor.onStarted(name);
     this.#context.events.publish('network-started', { network: name }, `network "${name}" runs`);
+    await this.#tellState(name);
   }
 
   #checkStartable(network: Network): void {
@@ -244,6 +245,7 @@ export class Networks implements Disposable {
         this.#warn(`network "${name}" ${outdatedWarning(name)}`, name);
       }
       await this.#restore(network, observed);
+      await this.#tellState(name);
     } catch (error) {
       this.#fail(name, error);
       this.#supervisor.onExited(name);
@@ -272,6 +274,7 @@ export class Networks implements Disposable {
         this.#outdated.delete(name);
         await this.#restore(this.get(name), null);
         this.#context.events.publish('network-started', { network: name }, `network "${name}" was started again`);
+        await this.#tellState(name);
       } catch (error) {
         this.#fail(name, error);
         throw error;
@@ -299,6 +302,25 @@ export class Networks implements Disposable {
     this.#context.events.publish('warning', { network }, message);
   }
 
+  /** What a process has to say that was just started, or taken over. Its end would be noticed by others. */
+  async #tellState(name: string): Promise<void> {
+    const { warnings, notices } = await this.#context.driver.observe(name).catch(() => NOTHING_TO_SAY);
+    for (const notice of notices) this.#warn(notice, name);
+    this.#onWarnings(name, warnings);
+  }
+
+  /** Each is told when it comes, and when it is over. */
+  #onWarnings(name: string, warnings: readonly string[]): void {
+    const { events } = this.#context;
+    const before = this.#warnings.get(name) ?? [];
+    this.#warnings.set(name, warnings);
+    for (const warning of warnings)
+      if (!before.includes(warning)) events.publish('warning', { network: name }, warning);
+    for (const over of before) {
+      if (!warnings.includes(over)) events.publish('network-changed', { network: name }, `is over: ${over}`);
+    }
+  }
+
   /** What it was told while it was silent may have come to nothing, or to something that nobody wants any more. */
   #onAnswering(name: string, answers: boolean): void {
     this.#warn(`network "${name}" ${answers ? 'answers again' : 'does not answer'}`, name);
@@ -318,8 +340,7 @@ export class Networks implements Disposable {
         this.#supervisor.onExited(name);
         return;
       case 'warnings':
-        this.#warnings.set(name, event.warnings);
-        for (const warning of event.warnings) events.publish('warning', { network: name }, warning);
+        this.#onWarnings(name, event.warnings);
         return;
       case 'answering':
         this.#onAnswering(name, event.answers);
@@ -338,6 +359,8 @@ export class Networks implements Disposable {
     }
   }
 }
+
+const NOTHING_TO_SAY: Pick<Observed, 'warnings' | 'notices'> = { warnings: [], notices: [] };
 
 /** A TAP of the host that could not be made is not tried again and again. */
 const needsRetry = (failed: ReturnType<Reconciler['failedParts']>): boolean =>

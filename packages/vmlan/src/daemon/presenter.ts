@@ -96,7 +96,13 @@ export class Presenter {
       driver: driverOf(network),
       problem: this.#networks.problem(network.name),
       restarts: this.#networks.restarts(network.name),
-      warnings: [...new Set([...(live.observed?.warnings ?? []), ...this.#networks.warnings(network.name)])],
+      warnings: [
+        ...new Set([
+          ...(live.observed?.notices ?? []),
+          ...(live.observed?.warnings ?? []),
+          ...this.#networks.warnings(network.name),
+        ]),
+      ],
       leases: leaseViews(network.name, leases, Date.now()).filter((lease) => lease.state === 'active').length,
     });
   }

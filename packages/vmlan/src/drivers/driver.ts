@@ -93,6 +93,8 @@ export interface Observed {
   readonly trouble: ErrorData | null;
   /** Operational trouble that it reports about itself. */
   readonly warnings: readonly string[];
+  /** What went wrong, is mended, and is to be known while it runs: leases that were damaged. */
+  readonly notices: readonly string[];
 }
 
 /** One thing that `apply` will do. `describeStep` puts it into words. */

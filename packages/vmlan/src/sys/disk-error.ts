@@ -6,10 +6,11 @@
 import { dirname } from 'node:path';
 import { VmlanError } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
+import { openFileLimit } from './open-file-limit.ts';
 
 interface Reason {
   readonly code: ErrorCode;
-  readonly text: string;
+  readonly text: string | (() => string);
   readonly hint: (directory: string) => string;
 }
 
@@ -31,6 +32,16 @@ const REASONS: Readonly<Record<string, Reason>> = {
     text: 'the disk reports an error',
     hint: (directory) => `see the log of the kernel (dmesg) about the disk of ${directory}`,
   },
+  EMFILE: {
+    code: 'exhausted',
+    text: () => `all descriptors that this process may open are in use (${openFileLimit()})`,
+    hint: () => 'raise its limit: `ulimit -n` where vmlan is started, LimitNOFILE= in its unit',
+  },
+  ENFILE: {
+    code: 'exhausted',
+    text: 'all descriptors of the system are in use',
+    hint: () => 'raise the limit of the system: sysctl fs.file-max',
+  },
   ENOTDIR: { code: 'unavailable', text: 'a part of the path is no directory', hint: rights },
 };
 
@@ -47,5 +58,8 @@ export function diskError(path: string, verb: string, cause: unknown): VmlanErro
 }
 
 /** Why, in a few words. */
-export const reasonText = (cause: unknown): string =>
-  REASONS[errnoOf(cause)]?.text ?? (cause instanceof Error ? cause.message.split('\n')[0]! : String(cause));
+export function reasonText(cause: unknown): string {
+  const text = REASONS[errnoOf(cause)]?.text;
+  if (text !== undefined) return typeof text === 'string' ? text : text();
+  return cause instanceof Error ? cause.message.split('\n')[0]! : String(cause);
+}

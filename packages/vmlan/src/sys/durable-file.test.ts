@@ -43,6 +43,28 @@ test('a file that is not there is no damage', async () => {
   assert.deepEqual(await readDurable(at('none'), JSON.parse), { value: null, damaged: null });
 });
 
+test('who has no descriptor left is told of the file and of the limit', () => {
+  const program = `
+    import { openSync } from 'node:fs';
+    import { writeDurable } from ${JSON.stringify(join(import.meta.dirname, 'durable-file.ts'))};
+    try {
+      for (;;) openSync('/dev/null', 'r');
+    } catch {}
+    await writeDurable('/tmp/leases.json', '1').catch(({ code, message, hint }) => console.log([code, message, hint].join('\\n')));`;
+  // Node.js makes the soft limit the hard one.
+  const said = execFileSync('sh', [
+    '-c',
+    'ulimit -n 64; exec "$0" --input-type=module -e "$1"',
+    process.execPath,
+    program,
+  ]);
+  assert.deepEqual(String(said).trim().split('\n'), [
+    'exhausted',
+    '/tmp/leases.json cannot be written: all descriptors that this process may open are in use (64)',
+    'raise its limit: `ulimit -n` where vmlan is started, LimitNOFILE= in its unit',
+  ]);
+});
+
 test('a write that was cut off leaves the old file', async () => {
   await writeDurable(at('b.json'), '1');
   writeFileSync(at('b.json.tmp'), '{"half');

@@ -7,17 +7,21 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import { parseLeases } from '../../src/drivers/userspace/lease-file.ts';
 import { formatIpv4 } from '../../src/wire/address.ts';
 import * as wire from '../../src/wire/dhcpv4.ts';
 import { until } from '../support/deadline.ts';
+import { DhcpClient } from '../support/dhcp-clients.ts';
 import { fillDisk, smallDisk } from '../support/disks.ts';
 import { missing } from '../support/needs.ts';
 import { Station } from '../support/station.ts';
 import { World } from './world.ts';
 
-const CONFIG = 'networks:\n  lab: { mode: user-v2, subnet: 192.168.77.0/24, subnet6: off }\n';
+const CONFIG = 'networks:\n  lab: { mode: user-v2, subnet: 192.168.77.0/24, subnet6: off, dhcp: { leaseTime: 60s } }\n';
+/** A lease of 60 s that is renewed within a hundredth of it stays as it is. */
+const QUIET_MS = 700;
 /** Longer than the disk needs when it works. */
 const NO_ANSWER_MS = 1500;
 
@@ -58,13 +62,22 @@ async function assertWaitsForDisk(
   }
   await until('the trouble to be told', 5000, async () => reason.test(await warnings(world)));
   assert.match((await world.vmlan.run(['status'])).stderr, reason);
-  // Nothing that was promised is taken back: a renewal that changes nothing needs no disk.
+  // Nothing that was promised is taken back: a renewal needs no disk.
   assert.equal((await before.obtainLease()).address, kept.address);
+  assert.equal((await world.api.call('health')).status, 'broken');
   await mendDisk();
   const answer = await station.askDhcp(request);
   assert.deepEqual([wire.optionU8(answer, wire.OPT_MESSAGE_TYPE), formatIpv4(answer.yiaddr)], [wire.ACK, address]);
   assert.ok(storedAddresses(world).includes(address));
   await until('the trouble to be over', 5000, async () => (await warnings(world)) === '');
+  assert.equal((await world.api.call('health')).status, 'ok');
+  // However often it was tried: told when it came, and when it was over.
+  const told = (await world.vmlan.ok('events')).split('\n').filter((line) => reason.test(line));
+  assert.deepEqual(
+    told.map((line) => line.includes('is over: ')),
+    [false, true],
+    told.join('\n'),
+  );
 }
 
 function storedAddresses(world: World): string[] {
@@ -102,6 +115,35 @@ describe('a lease is on disk before its ACK', { skip: missing('dnsmasq', 'ip', '
         () => rm(join(state, 'filler')),
         /leases are not stored: .*the disk is full/,
       );
+    });
+  });
+
+  test('and what is extended while the disk is full is kept, also by the next process', async () => {
+    await withSmallDisk(async (world, state) => {
+      const guest = await world.namespaceGuest('box', { network: 'lab' });
+      await using client = await DhcpClient.start(guest, 'udhcpc', { device: 'eth0' });
+      const { address } = await client.next('bound');
+      await fillDisk(state);
+      await delay(QUIET_MS);
+      client.renew();
+      assert.equal((await client.next('renewed', NO_ANSWER_MS)).address, address);
+      await until('the trouble to be told', 5000, async () => /the disk is full/.test(await warnings(world)));
+      const { pid } = await world.network('lab');
+      process.kill(pid!, 'SIGKILL');
+      await until('the next process', 5000, async () => {
+        const next = await world.network('lab');
+        return next.state === 'running' && next.pid !== pid;
+      });
+      await guest.waitForLink('eth0');
+      await using other = await Station.connect((await world.network('lab')).sockets!.qemu, '52:54:00:77:01:03');
+      assert.notEqual((await offered(other)).address, address);
+      await delay(QUIET_MS);
+      client.renew();
+      assert.deepEqual((({ event, address: again }) => [event, again])(await client.next('renewed')), [
+        'renewed',
+        address,
+      ]);
+      assert.ok(!(await client.events()).some(({ event }, i) => event === 'lost' && i > 0));
     });
   });
 });

@@ -85,6 +85,7 @@ export class FakeDriver implements Driver {
       applied: running?.state ?? null,
       trouble: null,
       warnings: [],
+      notices: [],
     });
   }
 

@@ -56,6 +56,8 @@ import { PROTOCOL_VERSION, EVENT, WARNINGS } from './protocol.ts';
 import type { LiveStep, StepResult } from './protocol.ts';
 
 const TAP_TIMEOUT_MS = 30_000;
+/** How often each network is asked whether it is there. */
+const HEARTBEAT_MS = 10_000;
 const PEER_SOCKETS = 'peer sockets';
 /** Of a process that is there, and cannot be asked. */
 const TROUBLES: readonly ErrorCode[] = ['timeout', 'incompatible'];
@@ -67,6 +69,7 @@ export interface UserspaceOptions {
   readonly program: string;
   /** Whom network processes become; null when the daemon is an ordinary user. */
   readonly user: UserIds | null;
+  readonly heartbeatMs?: number;
 }
 
 interface RunningNetwork {
@@ -87,10 +90,14 @@ export class UserspaceDriver implements Driver {
   readonly #listeners = new Set<Listener>();
   /** Who was named as a network's process, and is none of it. */
   readonly #strangers = new Map<string, number>();
+  readonly #heartbeat: NodeJS.Timeout;
   #taps = 0;
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
+    this.#heartbeat = setInterval(() => {
+      for (const { client } of this.#running.values()) client.beat();
+    }, options.heartbeatMs ?? HEARTBEAT_MS).unref();
   }
 
   list(): Promise<readonly string[]> {
@@ -111,12 +118,11 @@ export class UserspaceDriver implements Driver {
   }
 
   async observe(network: string): Promise<Observed> {
-    const nothing = { network, pid: null, startedMs: null, applied: null, trouble: null, warnings: [] };
+    const nothing = { network, pid: null, startedMs: null, applied: null, trouble: null, warnings: [], notices: [] };
     try {
       const running = await this.#connected(network);
       if (running === null) return nothing;
-      const { applied, startedMs, warnings } = await observed(running);
-      return { ...nothing, pid: running.client.pid, startedMs, applied, warnings };
+      return { ...nothing, pid: running.client.pid, ...(await observed(running)) };
     } catch (error) {
       if (!(error instanceof VmlanError) || !TROUBLES.includes(error.code)) throw error;
       const pid = runningProcess(this.#paths(network))?.pid ?? null;
@@ -343,6 +349,7 @@ export class UserspaceDriver implements Driver {
   }
 
   close(): Promise<void> {
+    clearInterval(this.#heartbeat);
     for (const [network, { client }] of this.#running) {
       client.release();
       this.#drop(network);
@@ -364,6 +371,7 @@ interface Known {
   readonly applied: AppliedState;
   readonly startedMs: number;
   readonly warnings: readonly string[];
+  readonly notices: readonly string[];
 }
 
 async function observed(running: RunningNetwork): Promise<Known> {
@@ -372,7 +380,8 @@ async function observed(running: RunningNetwork): Promise<Known> {
   // A process of an older minor version has fewer lists.
   const applied = answer.applied === undefined ? known!.applied : { ...NOTHING, ...answer.applied };
   running.known = answer.revision === undefined ? null : { revision: answer.revision, applied };
-  return { applied, startedMs: answer.startedMs, warnings: answer.warnings };
+  const { startedMs, warnings, notices = [] } = answer;
+  return { applied, startedMs, warnings, notices };
 }
 
 function onStepped(running: RunningNetwork, step: LiveStep, result: StepResult): void {

@@ -2,8 +2,10 @@
  * The daemon's end of a network process: starting one, taking over one that runs, ending one.
  *
  * Zone: control.  The process is known by its file (pid and start time) and its control socket; whom they name is
- * looked at before he is believed (process-file.ts).  One that does not answer is left alone, for its guests may still be served, or be served again: calls fail at once until it answers.
- * One that speaks another protocol is left alone too.  Both are ended when somebody stops the network.
+ * looked at before he is believed (process-file.ts).  One that does not answer is left alone, for its guests may still
+ * be served, or be served again: calls fail at once until it answers.  Whether it does is asked again and again (`beat`),
+ * so that it is noticed when nobody else asks.  One that speaks another protocol is left alone too.  Both are ended when
+ * somebody stops the network.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -49,7 +51,7 @@ export const ANSWER_TIMEOUT_MS = 5000;
 const FOREVER_MS = 2 ** 31 - 1;
 
 const GREETING: Methods['hello']['params'] = { protocol: PROTOCOL_VERSION, minor: PROTOCOL_MINOR };
-const QUESTIONS: ReadonlySet<keyof Methods> = new Set(['hello', 'observe', 'snapshot'] as const);
+const QUESTIONS: ReadonlySet<keyof Methods> = new Set(['hello', 'observe', 'pulse', 'snapshot'] as const);
 
 export interface ClientListener {
   onNotification(method: string, params: unknown): void;
@@ -169,7 +171,12 @@ export class NetworkClient {
     }
   }
 
-  /** Greets once more, and waits for as long as it takes. */
+  /** Asks whether it is there, both its threads; its silence is told as any other. */
+  beat(): void {
+    if (!this.#isSilent) this.call('pulse', {}).catch(() => undefined); // also by one that knows no such question
+  }
+
+  /** Asks once more, and waits for as long as it takes. */
   #onSilence(): void {
     if (this.#isSilent) return;
     this.#isSilent = true;
@@ -178,7 +185,11 @@ export class NetworkClient {
       this.#isSilent = false;
       if (this.#isWatched) this.#listener.onAnswering?.(true);
     };
-    this.#peer.request('hello', GREETING, FOREVER_MS).then(answers, () => this.#peer.close());
+    const refused = (error: unknown): void => {
+      if (error instanceof VmlanError && error.code === 'unsupported') answers();
+      else this.#peer.close();
+    };
+    this.#peer.request('pulse', {}, FOREVER_MS).then(answers, refused);
   }
 
   /** Ends the process and takes its directory away; by force when it does not end by itself. */

@@ -18,6 +18,7 @@ import {
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import { until } from '../../core/deadline.fixture.ts';
 import { identityOf, isRunning } from '../../sys/process-identity.ts';
@@ -28,7 +29,7 @@ import { networkPaths } from '../network-paths.ts';
 import type { NetworkPaths } from '../network-paths.ts';
 import { resolveNetwork } from '../../model/resolve.ts';
 import { UserspaceDriver } from './driver.ts';
-import { NetworkClient } from './network-client.ts';
+import { ANSWER_TIMEOUT_MS, NetworkClient } from './network-client.ts';
 import { isOfNetwork, runningProcess, writeProcessFile } from './process-file.ts';
 import { RpcPeer } from './rpc.ts';
 
@@ -47,11 +48,11 @@ class Bed implements AsyncDisposable {
   readonly driver: UserspaceDriver;
   readonly events: DriverEvent[] = [];
 
-  constructor(program: string = PROGRAM) {
+  constructor(program: string = PROGRAM, heartbeatMs = 10_000) {
     if (USER !== null) chmodSync(this.directory, 0o711);
     const [runtime, state] = [join(this.directory, 'run'), join(this.directory, 'state')];
     this.paths = networkPaths(runtime, state, 'lab');
-    this.driver = new UserspaceDriver({ runtime, state, program, user: USER });
+    this.driver = new UserspaceDriver({ runtime, state, program, user: USER, heartbeatMs });
     this.driver.onEvent((_network, event) => this.events.push(event));
   }
 
@@ -138,9 +139,22 @@ test('a damaged lease file is reported and kept', async () => {
   mkdirSync(bed.paths.state, { recursive: true });
   writeFileSync(bed.paths.leases, '{"version":1,"du');
   await bed.make(wanted());
-  const { warnings } = await bed.driver.observe('lab');
-  assert.match(warnings.join(), /leases\.json was damaged and is kept as/);
+  const { warnings, notices } = await bed.driver.observe('lab');
+  assert.deepEqual(warnings, [], 'it is written anew');
+  assert.match(notices.join(), /leases\.json was damaged and is kept as/);
   assert.ok(readdirSync(bed.paths.state).some((name) => name.startsWith('leases.json.damaged-')));
+});
+
+test('a datapath that hangs is noticed when nobody asks, and once', async () => {
+  await using bed = new Bed(PROGRAM, 50);
+  await bed.make(wanted());
+  await bed.make(wanted({ nics: [{ key: 'hang/0', guest: 'hang', mac: null, connected: true }] }));
+  const answering = (): unknown[] => bed.events.filter(({ kind }) => kind === 'answering');
+  await until('the silence', 3 * ANSWER_TIMEOUT_MS, () => answering().length > 0);
+  const { pid, trouble } = await bed.driver.observe('lab');
+  assert.deepEqual([pid, trouble?.code], [bed.pid, 'timeout']);
+  await delay(500); // ten beats
+  assert.deepEqual(answering(), [{ kind: 'answering', answers: false }]);
 });
 
 test('a state directory that its user cannot reach is refused', { skip: USER === null }, async () => {

@@ -85,7 +85,7 @@ async function start(request: StartRequest, startEngine: StartEngine): Promise<v
     settings: request.settings,
     closed: config.closed,
     reservations: config.reservations,
-    warnings: leases.warning === null ? [] : [leases.warning],
+    notices: leases.warning === null ? [] : [leases.warning],
     onEvent: (event) => notify(EVENT, event),
     onWarnings: (warnings) => notify(WARNINGS, warnings),
     onFatal: (reason) => die(EXIT_FAILURE, `the engine ended: ${reason}`),
@@ -158,6 +158,8 @@ function dispatch(service: NetworkService, method: string, params: unknown): Pro
       return service.flows(params as Methods['flows']['params']);
     case 'probe':
       return service.probe(params as Methods['probe']['params']);
+    case 'pulse':
+      return service.pulse();
     case 'snapshot':
       return service.snapshot(params as Methods['snapshot']['params']);
     default:

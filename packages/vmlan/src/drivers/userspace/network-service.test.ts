@@ -60,7 +60,7 @@ async function setUp(t: TestContext): Promise<Bed> {
     settings: settingsOf(wanted),
     closed: wanted.closed,
     reservations: wanted.reservations,
-    warnings: [],
+    notices: [],
     onEvent: (event) => events.push(event),
     onWarnings: (texts) => warnings.push(texts),
     onFatal: (reason) => fatal.push(reason),

@@ -51,7 +51,8 @@ export interface ServiceOptions {
   /** What the engine was started with. */
   readonly closed: readonly string[];
   readonly reservations: readonly Reservation[];
-  readonly warnings: readonly string[];
+  /** What was wrong before it began. */
+  readonly notices: readonly string[];
   readonly onEvent: (event: EngineEvent) => void;
   readonly onWarnings: (warnings: readonly string[]) => void;
   /** The engine is lost: the process cannot go on. */
@@ -91,13 +92,14 @@ export class NetworkService {
   }
 
   get warnings(): readonly string[] {
-    return [...this.#options.warnings, ...(this.#diskTrouble === null ? [] : [this.#diskTrouble])];
+    return this.#diskTrouble === null ? [] : [this.#diskTrouble];
   }
 
   observe({ known }: Methods['observe']['params'] = {}): ObserveResult {
     const { startedMs, warnings } = this;
     const revision = this.#revision;
-    return { startedMs, revision, ...(known === revision ? {} : { applied: this.#applied }), warnings };
+    const { notices } = this.#options;
+    return { startedMs, revision, ...(known === revision ? {} : { applied: this.#applied }), warnings, notices };
   }
 
   step({ step }: Methods['step']['params']): Result<'step'> {
@@ -146,6 +148,11 @@ export class NetworkService {
 
   async allocate({ nic, mac }: Methods['allocate']['params']): Result<'allocate'> {
     return (await this.#engine.request({ type: 'allocate', nic, mac })) as Methods['allocate']['result'];
+  }
+
+  async pulse(): Result<'pulse'> {
+    await this.#engine.request({ type: 'snapshot', only: {} });
+    return null;
   }
 
   async snapshot({ only }: Methods['snapshot']['params'] = {}): Result<'snapshot'> {

@@ -20,7 +20,7 @@ import type { NetworkPaths } from '../network-paths.ts';
 /** Changes with anything that a peer of another number would misread. */
 export const PROTOCOL_VERSION = 2;
 /** Counts methods, steps and fields that came since: who does not know them says so, or leaves them out. */
-export const PROTOCOL_MINOR = 1;
+export const PROTOCOL_MINOR = 2;
 
 /** Given to a new network process on its standard input. */
 export interface StartRequest {
@@ -49,7 +49,10 @@ export interface ObserveResult {
   readonly revision?: number;
   /** Left out when the asker knows it: it has not changed since the revision that he named. */
   readonly applied?: AppliedState;
+  /** What is wrong now. */
   readonly warnings: readonly string[];
+  /** What was wrong, and is to be known; a process of minor version 1 counts it among the warnings. */
+  readonly notices?: readonly string[];
 }
 
 /** The revision after the step; a process of minor version 0 answers null. */
@@ -81,6 +84,8 @@ export interface Methods {
     readonly params: { readonly guest: string; readonly protocol: 'tcp' | 'udp'; readonly port: number };
     readonly result: ProbeOutcome;
   };
+  /** Answered by way of the datapath: both threads are there. */
+  readonly pulse: { readonly params: object; readonly result: null };
   /** After the answer the connection carries the capture, until it ends; END_CAPTURE asks for that. */
   readonly capture: { readonly params: CaptureRequest; readonly result: null };
   readonly stop: { readonly params: object; readonly result: null };

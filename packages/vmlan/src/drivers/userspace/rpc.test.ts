@@ -42,6 +42,15 @@ describe('requests', () => {
     a.close();
   });
 
+  test('are not given up by who was halted while the answer came', async () => {
+    const { a, b } = await peers({}, { onRequest: () => Promise.resolve('here') });
+    const asked = a.request('one', {}, 100);
+    const busyUntil = performance.now() + 1500;
+    while (performance.now() < busyUntil); // as SIGSTOP would: no timer, no socket
+    assert.equal(await asked, 'here');
+    b.close();
+  });
+
   test('fail with the error of the other side', async () => {
     const fail: RpcHandlers = {
       onRequest: (method) =>

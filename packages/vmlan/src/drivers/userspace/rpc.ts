@@ -18,6 +18,8 @@ export const DEFAULT_TIMEOUT_MS = 15_000;
 /** JSON-RPC leaves -32000 to -32099 to the application; ours carries its own code in `data`. */
 const APPLICATION_ERROR = -32_000;
 const NEWLINE = 0x0a;
+/** A timer that comes so late tells of this process, which was halted or starved, and not of the peer. */
+const LATE_MS = 1000;
 
 /** The peer is there, and says nothing. */
 export class NoAnswerError extends VmlanError {
@@ -44,7 +46,7 @@ interface Message {
 interface Waiting {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
 }
 
 export class RpcPeer {
@@ -75,13 +77,24 @@ export class RpcPeer {
     }
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new NoAnswerError(method, timeoutMs));
-      }, timeoutMs);
+      const timer = this.#expire(id, timeoutMs, () => reject(new NoAnswerError(method, timeoutMs)));
       this.#waiting.set(id, { resolve, reject, timer });
       this.#send({ id, method, params });
     });
+  }
+
+  /** Who was halted beyond the time finds the answer lying there, once it has looked: so it looks before it gives up. */
+  #expire(id: number, timeoutMs: number, giveUp: () => void): NodeJS.Timeout {
+    const dueMs = performance.now() + timeoutMs;
+    return setTimeout(() => {
+      const waiting = this.#waiting.get(id)!;
+      if (performance.now() - dueMs > LATE_MS) {
+        waiting.timer = this.#expire(id, Math.min(timeoutMs, LATE_MS), giveUp);
+        return;
+      }
+      this.#waiting.delete(id);
+      giveUp();
+    }, timeoutMs);
   }
 
   notify(method: string, params: unknown): void {
