@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { Readable, pipeline } from 'node:stream';
 import type { LogEntry, LogsQuery } from '../model/api.ts';
 import type { LogSource } from './handlers.ts';
+import { endWithReader } from './stream-reader.ts';
 
 const CONTENT_TYPE = 'application/x-ndjson';
 /** Texts that wait between the files and the response. */
@@ -25,6 +26,7 @@ export async function streamLogs(response: ServerResponse, source: LogSource, qu
     if (gone.signal.aborted) return;
     response.writeHead(200, { 'content-type': CONTENT_TYPE, 'cache-control': 'no-store' });
     response.flushHeaders(); // the first line may be long in coming
+    if (query.follow === 'true') endWithReader(response);
     const texts = Readable.from(textsOf(entries), { highWaterMark: MAX_WAITING_TEXTS });
     pipeline(texts, response, () => undefined); // either end that fails takes the other along
   } catch (error) {

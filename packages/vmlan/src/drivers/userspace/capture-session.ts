@@ -31,6 +31,8 @@ export class CaptureSession {
   readonly #reader = new RingReader(this.#ring);
   readonly #reasons = new Map<number, string>();
   readonly #delivered: number[] = [];
+  /** Cards that the reader knows of. */
+  #described = 0;
   readonly #named = new Set<string>();
   readonly #ended = Promise.withResolvers<void>();
   #output: Writable | null = null;
@@ -150,7 +152,9 @@ export class CaptureSession {
 
   #end(output: Writable, totals: CaptureTotals): void {
     if (output.writableEnded) return;
-    output.end(this.#format.end(totals, this.#delivered, nowUs()));
+    // A card that turned up after the last frame that was wanted is none of this capture's.
+    const told = totals.filter(({ card }) => card < this.#described);
+    output.end(this.#format.end(told, this.#delivered, nowUs()));
   }
 
   #nextBatch(): Uint8Array[] {
@@ -179,6 +183,7 @@ export class CaptureSession {
       }
       case captured.CARD: {
         const data = o + captured.HEADER_LEN;
+        this.#described = Math.max(this.#described, card + 1);
         const text = Buffer.from(u8.slice(data, data + captured.kept(view, o))).toString('utf8');
         return this.#format.card(card, JSON.parse(text) as captured.CardDescription);
       }
