@@ -4,14 +4,15 @@
  *
  * Zone: flow.
  */
-import { type Nic, isIpv4, isLinkLocal } from './nic.ts';
+import { isIpv4, isLinkLocal } from './nic.ts';
+import type { Nics } from './nics.ts';
 import type { SegmentHost } from './segment-host.ts';
 
 export class GuestNames {
-  readonly #nics: ReadonlyMap<string, Nic>;
+  readonly #nics: Nics;
 
   /** `nics` is looked at, not copied. */
-  constructor(nics: ReadonlyMap<string, Nic>) {
+  constructor(nics: Nics) {
     this.#nics = nics;
   }
 
@@ -22,8 +23,8 @@ export class GuestNames {
     const leased: number[] = [];
     const four: number[] = [];
     const six: Uint32Array[] = [];
-    for (const nic of this.#nics.values()) {
-      if (nic.guest !== guest || nic.host !== host || !nic.connected) continue;
+    for (const nic of this.#nics.of(guest)) {
+      if (nic.host !== host || !nic.connected) continue;
       for (const words of nic.addresses.values()) {
         const ip = words[3]! >>> 0;
         if (isIpv4(words)) (ip === nic.lease4 ? leased : four).push(ip);

@@ -16,6 +16,7 @@ import { formatWords, mac, words } from './config.ts';
 import type { EngineEvent, GuestSnapshot, NicConfig } from './control-messages.ts';
 import { GuestNames } from './guest-names.ts';
 import { MAX_ADDRESSES, Nic, isIpv4, isLinkLocal, nameByMac } from './nic.ts';
+import { Nics } from './nics.ts';
 import type { ClientNaming } from './segment-services.ts';
 import type { SegmentHost } from './segment-host.ts';
 
@@ -47,7 +48,7 @@ export interface GuestsParts {
 
 export class Guests implements ClientNaming {
   readonly #parts: GuestsParts;
-  readonly #nics = new Map<string, Nic>();
+  readonly #nics = new Nics();
   readonly #names: GuestNames = new GuestNames(this.#nics);
   readonly #ports = new Map<number, Port>();
   readonly #hosts = new Map<number, SegmentHost>();
@@ -73,7 +74,7 @@ export class Guests implements ClientNaming {
 
   /** Mapped words of every address that a guest of this name has now. */
   addressesOf(name: string): readonly Int32Array[] {
-    return [...this.#nics.values()].filter((nic) => nic.guest === name).flatMap((nic) => [...nic.addresses.values()]);
+    return [...this.#nics.of(name)].flatMap((nic) => [...nic.addresses.values()]);
   }
 
   portById(id: number): Port | null {
@@ -91,8 +92,7 @@ export class Guests implements ClientNaming {
   /** The NIC of a guest's name that is best to reach it by: one that is there. */
   nicByGuest(name: string): Nic | null {
     let found: Nic | null = null;
-    for (const nic of this.#nics.values()) {
-      if (nic.guest !== name) continue;
+    for (const nic of this.#nics.of(name)) {
       if (nic.port !== null) return nic;
       found ??= nic;
     }
@@ -106,7 +106,7 @@ export class Guests implements ClientNaming {
   setNic(config: NicConfig): void {
     const own = config.mac === null ? null : mac(config.mac);
     const nic = this.#nics.get(config.key) ?? new Nic(config.key, config.guest, true);
-    this.#nics.set(config.key, nic);
+    this.#nics.add(nic);
     nic.registered = true;
     nic.mac = own;
     nic.connected = config.connected;
@@ -122,7 +122,7 @@ export class Guests implements ClientNaming {
   removeNic(key: string): void {
     const nic = this.#nics.get(key);
     if (nic === undefined) return;
-    this.#nics.delete(key);
+    this.#nics.remove(nic);
     this.#names.publish(nic.guest, nic.host);
     this.#parts.store.onNicGone(key, this.#parts.epochMs());
     this.#parts.changed(nic.guest);
@@ -161,7 +161,7 @@ export class Guests implements ClientNaming {
     nic.addresses.clear();
     for (const key of [nic.key, ...nic.stations]) this.#parts.store.onNicGone(key, now);
     nic.stations.clear();
-    if (!nic.registered) this.#nics.delete(nic.key);
+    if (!nic.registered) this.#nics.remove(nic);
     this.#names.publish(nic.guest, host);
     this.#parts.emit({ kind: 'guest-down', guest: { ...snapshot, state: 'waiting' } });
     this.#parts.changed(nic.guest);
@@ -302,7 +302,7 @@ export class Guests implements ClientNaming {
     let nic = this.#nics.get(key);
     if (nic === undefined) {
       nic = new Nic(key, nameByMac(key), false);
-      this.#nics.set(key, nic);
+      this.#nics.add(nic);
       this.#claimName(nic);
     }
     port.nicKey = key;
@@ -343,14 +343,14 @@ export class Guests implements ClientNaming {
   #nameByHost(nic: Nic): void {
     const { hostname } = nic;
     if (hostname === null) return;
-    for (const other of this.#nics.values()) if (other !== nic && other.guest === hostname) return;
+    for (const other of this.#nics.of(hostname)) if (other !== nic) return;
     this.#rename(nic, hostname);
   }
 
   /** The name is this NIC's: whoever only called itself so is known by its MAC again. */
   #claimName(owner: Nic): void {
-    for (const nic of this.#nics.values()) {
-      if (nic === owner || nic.registered || nic.guest !== owner.guest) continue;
+    for (const nic of [...this.#nics.of(owner.guest)]) {
+      if (nic === owner || nic.registered) continue;
       this.#rename(nic, nameByMac(nic.key));
       this.#parts.emit({ kind: 'guest-changed', guest: this.snapshotOf(nic) });
     }
@@ -359,7 +359,7 @@ export class Guests implements ClientNaming {
   #rename(nic: Nic, guest: string): void {
     const before = nic.guest;
     if (before === guest) return;
-    nic.guest = guest;
+    this.#nics.rename(nic, guest);
     if (nic.port !== null) nic.port.guest = guest;
     for (const name of [before, guest]) {
       this.#names.publish(name, nic.host);
