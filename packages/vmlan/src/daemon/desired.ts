@@ -251,7 +251,10 @@ export const partIdOf = ({ id, forward }: NamedForward, index: number): string =
   forward.pairs.length === 1 ? id : `${id}.${index}`;
 
 /** The id of a forward whose parts carry `id.0`, `id.1` … in the datapath. */
-export const forwardOfPart = (partId: string): string => partId.split('.')[0]!;
+export function forwardOfPart(partId: string): string {
+  const end = partId.indexOf('.');
+  return end < 0 ? partId : partId.slice(0, end);
+}
 
 const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 10);
 

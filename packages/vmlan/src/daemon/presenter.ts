@@ -178,12 +178,11 @@ export class Presenter {
   }
 
   async forwards(filter: string | undefined): Promise<readonly ForwardView[]> {
-    const live = await this.#allLive(filter, { forwards: true });
-    return live.flatMap((one) =>
-      this.#forwards
-        .of(one.network)
-        .map((entry) => forwardView(entry, one, this.#networks.failedParts(one.network.name))),
-    );
+    const live = await this.#allLive(filter, { forwardStates: true });
+    return live.flatMap((one) => {
+      const failed = this.#networks.failedParts(one.network.name);
+      return this.#forwards.of(one.network).map((entry) => forwardView(entry, one, failed));
+    });
   }
 
   async forward(id: string): Promise<ForwardView> {

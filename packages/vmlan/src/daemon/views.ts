@@ -126,22 +126,43 @@ export function anonymousGuestViews(live: LiveNetwork, registered: ReadonlySet<s
   }));
 }
 
+/** What becomes of a forward, which is what becomes of its parts. */
+interface ForwardPart {
+  isWaiting: boolean;
+  connections: number;
+}
+
 interface SnapshotParts {
   readonly guests: ReadonlyMap<string, GuestSnapshot>;
-  readonly forwards: ReadonlyMap<string, EngineSnapshot['forwards'][number][]>;
+  readonly forwards: ReadonlyMap<string, Readonly<ForwardPart>>;
 }
 
 const $parts = new WeakMap<EngineSnapshot, SnapshotParts>();
 
-/** Guests by NIC and parts of forwards by the forward, made once for each snapshot. */
+/** Guests by NIC, and what becomes of forwards by their ids, made once for each snapshot. */
 function partsOf(snapshot: EngineSnapshot): SnapshotParts {
   const known = $parts.get(snapshot);
   if (known !== undefined) return known;
   const parts = {
     guests: new Map(snapshot.guests.map((guest) => [guest.nic, guest])),
-    forwards: Map.groupBy(snapshot.forwards, (part) => forwardOfPart(part.id)),
+    forwards: partsOfForwards(snapshot),
   };
   $parts.set(snapshot, parts);
+  return parts;
+}
+
+function partsOfForwards({ forwards, forwardStates }: EngineSnapshot): ReadonlyMap<string, ForwardPart> {
+  const parts = new Map<string, ForwardPart>();
+  const add = (partId: string, isWaiting: boolean, connections: number): void => {
+    const id = forwardOfPart(partId);
+    const known = parts.get(id);
+    if (known === undefined) return void parts.set(id, { isWaiting, connections });
+    known.isWaiting ||= isWaiting;
+    known.connections += connections;
+  };
+  for (const { id, state, connections } of forwards) add(id, state === 'waiting-for-guest', connections);
+  for (const [i, id] of forwardStates?.ids.entries() ?? [])
+    add(id, forwardStates!.waiting[i]!, forwardStates!.connections[i]!);
   return parts;
 }
 
@@ -176,10 +197,24 @@ function liveNic(
   };
 }
 
+const $failures = new WeakMap<readonly FailedStep[], ReadonlyMap<string, FailedStep>>();
+
+/** The first failure of each forward, by its id. */
+function failuresOf(failed: readonly FailedStep[]): ReadonlyMap<string, FailedStep> {
+  const known = $failures.get(failed);
+  if (known !== undefined) return known;
+  const failures = new Map<string, FailedStep>();
+  for (const one of failed.toReversed()) {
+    if ('forward' in one.step) failures.set(forwardOfPart(one.step.forward.id), one);
+  }
+  $failures.set(failed, failures);
+  return failures;
+}
+
 export function forwardView(entry: NamedForward, live: LiveNetwork, failed: readonly FailedStep[]): ForwardView {
   const { id, origin, forward } = entry;
-  const parts = live.snapshot === null ? [] : (partsOf(live.snapshot).forwards.get(id) ?? []);
-  const failure = failed.find(({ step }) => 'forward' in step && forwardOfPart(step.forward.id) === id);
+  const part = live.snapshot === null ? undefined : partsOf(live.snapshot).forwards.get(id);
+  const failure = failuresOf(failed).get(id);
   return {
     id,
     network: live.network.name,
@@ -188,15 +223,15 @@ export function forwardView(entry: NamedForward, live: LiveNetwork, failed: read
     host: forward.host,
     guest: forward.guest,
     origin,
-    state: failure === undefined ? forwardState(live, parts) : 'failed',
+    state: failure === undefined ? forwardState(part) : 'failed',
     problem: failure === undefined ? null : toProblem(failure.error),
-    connections: parts.reduce((sum, part) => sum + part.connections, 0),
+    connections: part?.connections ?? 0,
   };
 }
 
-function forwardState(live: LiveNetwork, parts: EngineSnapshot['forwards']): ForwardView['state'] {
-  if (live.snapshot === null || parts.length === 0) return 'stopped';
-  return parts.some((part) => part.state === 'waiting-for-guest') ? 'waiting-for-guest' : 'listening';
+function forwardState(part: ForwardPart | undefined): ForwardView['state'] {
+  if (part === undefined) return 'stopped';
+  return part.isWaiting ? 'waiting-for-guest' : 'listening';
 }
 
 interface StoredLease {

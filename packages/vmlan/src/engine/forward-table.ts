@@ -11,7 +11,7 @@ import type { ListenAddress } from '../nat/forward-sockets.ts';
 import type { ReverseTarget } from '../nat/policy.ts';
 import { bindError, checkPath } from './attachments.ts';
 import { describe, words } from './config.ts';
-import type { ForwardSnapshot, ForwardSpec, SocketAddress } from './control-messages.ts';
+import type { ForwardSnapshot, ForwardSpec, ForwardStates, SocketAddress } from './control-messages.ts';
 
 type HostPort = Exclude<SocketAddress, { unix: string }>;
 
@@ -88,6 +88,15 @@ export class ForwardTable {
       state: forward !== null && forward.muted ? 'waiting-for-guest' : 'listening',
       connections: forward?.connections ?? 0,
     }));
+  }
+
+  states(): ForwardStates {
+    const entries = [...this.#entries.values()];
+    return {
+      ids: entries.map(({ spec }) => spec.id),
+      waiting: entries.map(({ forward }) => forward !== null && forward.muted),
+      connections: entries.map(({ forward }) => forward?.connections ?? 0),
+    };
   }
 
   /** The reverse forward at this port of the gateway; empty when there is none. */

@@ -313,10 +313,11 @@ export class NetworkEngine {
   }
 
   snapshot(only: SnapshotScope = EVERYTHING): EngineSnapshot {
-    const { guests = false, forwards = false, leases = false } = only;
+    const { guests = false, forwards = false, forwardStates = false, leases = false } = only;
     return {
       guests: guests ? Array.from(this.guests.nics(), (nic) => this.guests.snapshotOf(nic)) : [],
       forwards: this.#forwards.snapshot(forwards),
+      ...(forwardStates ? { forwardStates: this.#forwards.states() } : {}),
       leases: leases ? this.store.list(this.#sys.epochMs()) : [],
       counters: this.counters.snapshot(),
       flows: { tcp: this.tcp.size, udp: this.udp.size, icmp: this.echo.size },
