@@ -88,8 +88,9 @@ export class Supervisor implements Disposable {
     try {
       await this.#tasks.restart(network);
     } catch (error) {
+      if (this.#watched.get(network) !== entry) return; // nobody wants it any more, or the daemon ends
       this.#logger.error(`network "${network}" cannot be started again`, { error });
-      if (this.#watched.get(network) === entry) this.#scheduleRestart(network, entry);
+      this.#scheduleRestart(network, entry);
     }
   }
 

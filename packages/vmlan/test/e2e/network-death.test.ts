@@ -214,3 +214,16 @@ test('a daemon that is halted keeps no guest waiting, and who asks it is told', 
   assert.equal((await world.vmlan.status()).pid, pid);
   await held.assertWhole(20);
 });
+
+test('a daemon stops at once while a network comes back, and the next one finds it', async (t) => {
+  if (!needsRoot(t)) return;
+  await using world = await World.create({ config: CONFIG });
+  for (const waitMs of [0, 300]) {
+    const before = await pidOf(world, 'lab');
+    process.kill(before, 'SIGKILL');
+    await delay(waitMs);
+    await world.vmlan.ok('down', '--keep-networks');
+    await world.vmlan.ok('up');
+    await untilBack(world, before, 10_000);
+  }
+});

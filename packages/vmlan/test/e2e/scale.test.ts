@@ -14,6 +14,7 @@ import { Store } from '../../src/daemon/store.ts';
 import type { StoredForward } from '../../src/model/stored.ts';
 import { isForwardProblem, parseForward } from '../../src/model/forward.ts';
 import type { StoredGuest } from '../../src/model/guest.ts';
+import { until } from '../support/deadline.ts';
 import { needsRoot } from '../support/needs.ts';
 import { output } from '../support/process.ts';
 import { Lab } from '../support/netns.ts';
@@ -25,6 +26,8 @@ const FORWARDS = 10_000;
 /** Guests that ask for their leases at a time. */
 const AT_A_TIME = 50;
 const MAX_DAEMON_BYTES = 200 * 1024 * 1024;
+/** Far more than it takes: how long that is, the bench says. */
+const RESTART_MS = 60_000;
 const CONFIG = 'networks:\n  lab: { mode: user-v2, subnet: 10.90.0.0/16, subnet6: off, autostart: true }\n';
 const FIRST_PORT = 20_000;
 
@@ -106,6 +109,14 @@ test('1 000 guests and 10 000 forwards in one network', { timeout: 240_000 }, as
   await api.call('createGuest', { body: { name: 'late', network: 'lab' } });
   assert.equal((await vmlan.ok('list', '-q')).trim().split('\n').length, GUESTS + 1);
   assert.equal((await vmlan.ok('forward', 'list', '-q')).trim().split('\n').length, FORWARDS);
+  // A network process that is killed comes back with all of it.
+  const killed = (await api.call('getNetwork', { params: { name: 'lab' } })).pid!;
+  process.kill(killed, 'SIGKILL');
+  await until('all forwards are open again', RESTART_MS, async () => {
+    const forwards = await api.call('listForwards', {});
+    return forwards.length === FORWARDS && forwards.every(({ state: is }) => is === 'waiting-for-guest');
+  });
+  assert.equal((await api.call('listLeases', { params: { name: 'lab' } })).length, GUESTS);
   // A daemon that takes over finds it all, and is as small.
   await vmlan.ok('down', '--keep-networks');
   await vmlan.ok('up');

@@ -20,8 +20,8 @@ import { MODES } from '../../model/network.ts';
 import type { Network } from '../../model/network.ts';
 import { formatIpv4, parseIpv4 } from '../../wire/address.ts';
 import * as pcapng from '../../wire/pcapng.ts';
-import { afterStep } from '../applied-state.ts';
-import { applySteps } from '../apply.ts';
+import { afterSteps } from '../applied-state.ts';
+import { applySteps, oneByOne } from '../apply.ts';
 import type {
   AppliedState,
   ApplyOptions,
@@ -94,7 +94,11 @@ export class FakeDriver implements Driver {
   }
 
   apply(plan: Plan, options?: ApplyOptions): Promise<readonly FailedStep[]> {
-    return applySteps(plan, (step) => this.#run(plan.network, step), options);
+    return applySteps(
+      plan,
+      oneByOne((step) => this.#run(plan.network, step)),
+      options,
+    );
   }
 
   async #run(network: string, step: Step): Promise<void> {
@@ -108,7 +112,7 @@ export class FakeDriver implements Driver {
       return undefined;
     }
     if (step.action === 'add-forward') this.#checkPort(step.forward.protocol, JSON.stringify(step.forward.listen));
-    running.state = afterStep(running.state, step);
+    running.state = afterSteps(running.state, [step]);
     return undefined;
   }
 

@@ -138,3 +138,15 @@ describe('the host', { skip }, () => {
     }
   });
 });
+
+test('a driver that closes while a network starts lets go of it, and leaves it to the next', async () => {
+  await using bed = new Bed();
+  const making = bed.make(wanted([]));
+  await until('the process runs', 10_000, () =>
+    Promise.resolve(existsSync(join(bed.directory, 'run/networks/lab/process.json'))),
+  );
+  await bed.driver.close();
+  await assert.rejects(making, { code: 'unavailable', message: /left to the next daemon/ });
+  bed.driver = bed.open();
+  await until('the next driver takes it over', 10_000, async () => (await bed.driver.observe('lab')).pid !== null);
+});

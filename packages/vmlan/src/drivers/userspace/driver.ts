@@ -6,7 +6,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { VmlanError, toErrorData } from '../../core/errors.ts';
+import { VmlanError, fromErrorData, toErrorData } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type {
   AllocatedAddress,
@@ -18,8 +18,8 @@ import type {
 } from '../../engine/control-messages.ts';
 import { readText } from '../../sys/durable-file.ts';
 import type { UserIds } from '../../sys/privileges.ts';
-import { afterStep } from '../applied-state.ts';
-import { applySteps } from '../apply.ts';
+import { afterSteps } from '../applied-state.ts';
+import { applySteps, oneByOne } from '../apply.ts';
 import type {
   AppliedState,
   ApplyOptions,
@@ -53,7 +53,7 @@ import { NetworkClient } from './network-client.ts';
 import { sharePeerSockets } from './peer-sockets.ts';
 import { runningProcess } from './process-file.ts';
 import { PROTOCOL_VERSION, EVENT, WARNINGS } from './protocol.ts';
-import type { LiveStep, StepResult } from './protocol.ts';
+import type { LiveStep } from './protocol.ts';
 
 const TAP_TIMEOUT_MS = 30_000;
 /** How often each network is asked whether it is there. */
@@ -86,12 +86,15 @@ export class UserspaceDriver implements Driver {
   readonly capabilities: Capabilities = { type: 'userspace', modes: ENGINE_MODES, privileged: false };
   readonly #options: UserspaceOptions;
   readonly #running = new Map<string, RunningNetwork>();
+  /** Their files are there already; nobody else may connect to them. */
+  readonly #starting = new Set<string>();
   readonly #adopting = new Map<string, Promise<RunningNetwork | null>>();
   readonly #listeners = new Set<Listener>();
   /** Who was named as a network's process, and is none of it. */
   readonly #strangers = new Map<string, number>();
   readonly #heartbeat: NodeJS.Timeout;
   #taps = 0;
+  #isClosed = false;
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
@@ -135,7 +138,32 @@ export class UserspaceDriver implements Driver {
   }
 
   apply(plan: Plan, options?: ApplyOptions): Promise<readonly FailedStep[]> {
-    return applySteps(plan, (step) => this.#run(plan.network, step), options);
+    return applySteps(plan, (steps) => this.#runAll(plan.network, steps), options);
+  }
+
+  async #runAll(network: string, steps: readonly Step[]): Promise<readonly unknown[]> {
+    if (this.#isClosed) return steps.map(() => leftToTheNext(network)); // and nothing is taken back
+    const eachAlone = oneByOne((step) => this.#run(network, step));
+    const live = steps.filter(isCarriedOutThere);
+    if (steps.length === 1 || live.length < steps.length) return eachAlone(steps);
+    try {
+      return await this.#runTogether(network, live);
+    } catch (error) {
+      // A process of an older minor version takes them singly.
+      const isUnknown = error instanceof VmlanError && error.code === 'unsupported';
+      return isUnknown ? eachAlone(steps) : steps.map(() => error);
+    }
+  }
+
+  async #runTogether(network: string, steps: readonly LiveStep[]): Promise<readonly unknown[]> {
+    const running = await this.#mustRun(network);
+    const { revision, errors } = await running.client.call('steps', { steps });
+    onStepped(
+      running,
+      steps.filter((_step, i) => errors[i] === null),
+      revision,
+    );
+    return errors.map((error, i) => (error === null ? null : nameOwner(fromErrorData(error), steps[i]!)));
   }
 
   async #run(network: string, step: Step): Promise<void> {
@@ -151,15 +179,25 @@ export class UserspaceDriver implements Driver {
 
   async #runLive(network: string, step: LiveStep): Promise<void> {
     const running = await this.#mustRun(network);
-    const isTap = 'link' in step && ['netns', 'host-side'].includes(step.link.link.kind);
-    if (isTap && step.action === 'add-link') return this.#addTap(network, running, step.link);
-    if (isTap && step.action === 'remove-link') this.#forgetNamespace(running, step.link);
-    onStepped(running, step, await running.client.call('step', { step }));
+    const hasTap = 'link' in step && isTap(step.link);
+    if (hasTap && step.action === 'add-link') return this.#addTap(network, running, step.link);
+    if (hasTap && step.action === 'remove-link') this.#forgetNamespace(running, step.link);
+    const result = await running.client.call('step', { step });
+    onStepped(running, [step], result?.revision ?? null);
     return undefined;
   }
 
   async #start(network: string, wanted: WantedNetwork): Promise<void> {
-    const client = await NetworkClient.start(
+    this.#starting.add(network);
+    try {
+      this.#keep(network, await this.#startProcess(network, wanted));
+    } finally {
+      this.#starting.delete(network);
+    }
+  }
+
+  #startProcess(network: string, wanted: WantedNetwork): Promise<NetworkClient> {
+    return NetworkClient.start(
       this.#options.program,
       {
         protocol: PROTOCOL_VERSION,
@@ -170,7 +208,6 @@ export class UserspaceDriver implements Driver {
       },
       this.#listenerFor(network),
     );
-    this.#keep(network, client);
   }
 
   async #stop(network: string): Promise<void> {
@@ -179,7 +216,13 @@ export class UserspaceDriver implements Driver {
     await (running === null ? NetworkClient.end(this.#paths(network)) : running.client.stop());
   }
 
+  /** What was being started or taken over when the driver closed runs on without us, for the next daemon to find. */
   #keep(network: string, client: NetworkClient): RunningNetwork {
+    if (this.#isClosed) {
+      client.release();
+      throw leftToTheNext(network);
+    }
+    this.#running.get(network)?.client.release();
     const { user } = this.#options;
     const running: RunningNetwork = { client, known: null, watches: new Map<string, Disposable>() };
     if (user !== null) running.watches.set(PEER_SOCKETS, sharePeerSockets(this.#paths(network).guests, user));
@@ -190,7 +233,7 @@ export class UserspaceDriver implements Driver {
   /** The network's connection, made anew where a process runs without one. */
   #connected(network: string): Promise<RunningNetwork | null> {
     const running = this.#running.get(network);
-    if (running !== undefined) return Promise.resolve(running);
+    if (running !== undefined || this.#starting.has(network)) return Promise.resolve(running ?? null);
     const adopting = this.#adopting.get(network) ?? this.#adopt(network).finally(() => this.#adopting.delete(network));
     this.#adopting.set(network, adopting);
     return adopting;
@@ -315,7 +358,11 @@ export class UserspaceDriver implements Driver {
   }
 
   async snapshot(network: string, only?: SnapshotScope): Promise<EngineSnapshot> {
-    return (await this.#mustRun(network)).client.call('snapshot', only === undefined ? {} : { only });
+    const { client } = await this.#mustRun(network);
+    const snapshot = await client.call('snapshot', only === undefined ? {} : { only });
+    if (only?.forwardStates !== true || snapshot.forwardStates !== undefined) return snapshot;
+    // A process of an older minor version knows the long list alone.
+    return client.call('snapshot', { only: { ...only, forwards: true } });
   }
 
   async flows(network: string, request: FlowRequest): Promise<readonly FlowSnapshot[]> {
@@ -349,6 +396,7 @@ export class UserspaceDriver implements Driver {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#heartbeat);
     for (const [network, { client }] of this.#running) {
       client.release();
@@ -367,6 +415,9 @@ export class UserspaceDriver implements Driver {
   }
 }
 
+const leftToTheNext = (network: string): VmlanError =>
+  new VmlanError('unavailable', `network "${network}" is left to the next daemon: this one stops`);
+
 interface Known {
   readonly applied: AppliedState;
   readonly startedMs: number;
@@ -384,11 +435,18 @@ async function observed(running: RunningNetwork): Promise<Known> {
   return { applied, startedMs, warnings, notices };
 }
 
-function onStepped(running: RunningNetwork, step: LiveStep, result: StepResult): void {
+/** `revision` is what the process has come to by these steps, or null where it does not count. */
+function onStepped(running: RunningNetwork, steps: readonly LiveStep[], revision: number | null): void {
   const { known } = running;
-  const isNext = known !== null && result?.revision === known.revision + 1;
-  running.known = isNext ? { revision: result.revision, applied: afterStep(known.applied, step) } : null;
+  const isNext = known !== null && revision === known.revision + 1;
+  running.known = isNext ? { revision, applied: afterSteps(known.applied, steps) } : null;
 }
+
+/** By the process alone: for a TAP the daemon has its part. */
+const isCarriedOutThere = (step: Step): step is LiveStep =>
+  step.action !== 'start' && step.action !== 'stop' && !('link' in step && isTap(step.link));
+
+const isTap = ({ link }: WantedLink): boolean => link.kind === 'netns' || link.kind === 'host-side';
 
 interface WantedTap {
   readonly request: TapRequest;

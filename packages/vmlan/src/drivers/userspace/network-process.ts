@@ -148,6 +148,8 @@ function dispatch(service: NetworkService, method: string, params: unknown): Pro
       return Promise.resolve(service.observe(params as Methods['observe']['params']));
     case 'step':
       return service.step(params as Methods['step']['params']);
+    case 'steps':
+      return service.steps(params as Methods['steps']['params']);
     case 'receive-tap':
       return service.receiveTap(params as Methods['receive-tap']['params']);
     case 'cancel-tap':

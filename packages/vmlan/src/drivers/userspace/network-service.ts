@@ -7,7 +7,7 @@
 import { writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VmlanError } from '../../core/errors.ts';
+import { VmlanError, toErrorData } from '../../core/errors.ts';
 import type {
   EngineEvent,
   EngineSnapshot,
@@ -20,7 +20,7 @@ import type {
 import { firstFlows } from '../../model/flows.ts';
 import { receiveFd } from '../../sys/fdpass.ts';
 import type { Sys } from '../../sys/sys.ts';
-import { afterStep } from '../applied-state.ts';
+import { afterSteps } from '../applied-state.ts';
 import type { AppliedState, CaptureRequest, WantedLink } from '../driver.ts';
 import { NOTHING } from '../plan.ts';
 import { CaptureSession } from './capture-session.ts';
@@ -105,13 +105,22 @@ export class NetworkService {
   step({ step }: Methods['step']['params']): Result<'step'> {
     return this.#inTurn(async () => {
       await this.#run(step);
-      this.#onApplied(step);
+      this.#onApplied([step]);
       return { revision: this.#revision };
     });
   }
 
-  #onApplied(step: LiveStep): void {
-    this.#applied = afterStep(this.#applied, step);
+  /** Steps of one action, each of which may fail by itself. */
+  steps({ steps }: Methods['steps']['params']): Result<'steps'> {
+    return this.#inTurn(async () => {
+      const errors = await Promise.all(steps.map((step) => this.#run(step).then(() => null, toErrorData)));
+      this.#onApplied(steps.filter((_step, i) => errors[i] === null));
+      return { revision: this.#revision, errors };
+    });
+  }
+
+  #onApplied(steps: readonly LiveStep[]): void {
+    this.#applied = afterSteps(this.#applied, steps);
     this.#revision++;
   }
 
@@ -136,7 +145,7 @@ export class NetworkService {
         sys.close(fd);
         throw error;
       }
-      this.#onApplied({ action: 'add-link', link });
+      this.#onApplied([{ action: 'add-link', link }]);
       return null;
     });
   }

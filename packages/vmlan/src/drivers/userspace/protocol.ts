@@ -68,6 +68,11 @@ export interface Methods {
   };
   readonly observe: { readonly params: { readonly known?: number }; readonly result: ObserveResult };
   readonly step: { readonly params: { readonly step: LiveStep }; readonly result: StepResult };
+  /** Steps of one action; each has its error, or null. */
+  readonly steps: {
+    readonly params: { readonly steps: readonly LiveStep[] };
+    readonly result: { readonly revision: number; readonly errors: readonly (ErrorData | null)[] };
+  };
   /** Waits for a descriptor at `socket` and makes it the link. */
   readonly 'receive-tap': {
     readonly params: { readonly link: WantedLink; readonly socket: string };
