@@ -9,7 +9,7 @@ import type { WriteStream } from 'node:fs';
 import { dirname, extname, join, basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { isPacket, isStatistics } from '../client/capture-blocks.ts';
-import { VmlanError } from '../client/errors.ts';
+import { fileError } from './file-error.ts';
 
 const FILE_MODE = 0o600;
 /** What is not a packet stands at the beginning of each file; names of guests come and go. */
@@ -68,7 +68,7 @@ class FileSink implements CaptureSink {
     const file = createWriteStream(path, { mode: FILE_MODE });
     await new Promise<void>((resolve, reject) => {
       file.once('open', () => resolve());
-      file.once('error', (cause: NodeJS.ErrnoException) => reject(cannotWrite(path, cause)));
+      file.once('error', (cause: NodeJS.ErrnoException) => reject(fileError(path, 'written', cause)));
     });
     return new FileSink(file);
   }
@@ -129,12 +129,4 @@ function numbered(path: string, number: number): string {
 export async function openSink(path: string, stdout: Writable, ring: FileRing | undefined): Promise<CaptureSink> {
   if (path === '-') return new StreamSink(stdout);
   return ring === undefined ? FileSink.open(path) : new RingSink(path, ring);
-}
-
-function cannotWrite(path: string, cause: NodeJS.ErrnoException): VmlanError {
-  const code = cause.code === 'EACCES' || cause.code === 'EPERM' ? 'not-permitted' : 'invalid';
-  return new VmlanError(code, `cannot write ${path}: ${cause.message}`, {
-    hint: 'choose a file in a folder that you may write to',
-    cause,
-  });
 }

@@ -16,6 +16,7 @@ export interface Answer {
 }
 
 const MAX_ALIASES = 8;
+const LIST_HINT = 'what vmlan knows: vmlan dns list';
 const HOST_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SRV', 'TXT', 'CAA', 'SOA'] as const;
 type HostType = (typeof HOST_TYPES)[number];
 
@@ -31,19 +32,22 @@ export async function lookUp(records: readonly RecordView[], name: string, type:
     answers.push(toAnswer(alias));
     wanted = alias.value.toLowerCase().replace(/\.$/, '');
   }
-  throw new VmlanError('unavailable', `${name} leads through more than ${MAX_ALIASES} aliases`);
+  throw new VmlanError('unavailable', `${name} leads through more than ${MAX_ALIASES} aliases`, { hint: LIST_HINT });
 }
 
 const toAnswer = ({ name, type, value }: RecordView): Answer => ({ name, type, value, from: 'vmlan' });
 
 function nonEmpty(answers: Answer[], name: string, type: string): Answer[] {
   if (answers.length > 0) return answers;
-  throw new VmlanError('not-found', `${name} exists and has no ${type} record`);
+  throw new VmlanError('not-found', `${name} exists and has no ${type} record`, { hint: LIST_HINT });
 }
 
 async function askHost(name: string, type: string, optional: boolean): Promise<Answer[]> {
-  if (!isHostType(type))
-    throw new VmlanError('unsupported', `the host's resolver cannot be asked for ${type} records from here`);
+  if (!isHostType(type)) {
+    throw new VmlanError('unsupported', `the host's resolver cannot be asked for ${type} records from here`, {
+      hint: `ask for one of ${HOST_TYPES.join(', ')}`,
+    });
+  }
   try {
     const found = (await resolver.resolve(name, type)) as unknown;
     return (Array.isArray(found) ? found : [found]).map((value) => ({
@@ -54,11 +58,22 @@ async function askHost(name: string, type: string, optional: boolean): Promise<A
     }));
   } catch (cause) {
     if (optional) return [];
-    const { code = '' } = cause as NodeJS.ErrnoException;
-    const absent = code === 'ENOTFOUND' || code === 'ENODATA';
-    throw new VmlanError(absent ? 'not-found' : 'unavailable', `${name} ${type}: ${absent ? 'no such record' : code}`, {
-      cause,
-    });
+    throw hostError(`${name} ${type}`, cause as NodeJS.ErrnoException);
+  }
+}
+
+function hostError(question: string, cause: NodeJS.ErrnoException): VmlanError {
+  switch (cause.code) {
+    case 'ENOTFOUND':
+    case 'ENODATA':
+      return new VmlanError('not-found', `${question}: no such record`, { hint: LIST_HINT, cause });
+    case 'EBADNAME':
+      return new VmlanError('invalid', `${question}: not a name`, { hint: 'e.g. web.vmlan.internal', cause });
+    default:
+      return new VmlanError('unavailable', `${question}: the host's resolver failed: ${cause.code ?? cause.message}`, {
+        hint: 'which one it is: cat /etc/resolv.conf',
+        cause,
+      });
   }
 }
 

@@ -30,6 +30,6 @@ export async function judgeConfig(env: NodeJS.ProcessEnv, file: string): Promise
   try {
     return JSON.parse(stdout) as Verdict;
   } catch (cause) {
-    throw new VmlanError('internal', `the file could not be checked: ${stderr.trim() || 'no answer'}`, { cause });
+    throw new VmlanError('internal', `${file} could not be checked: ${stderr.trim() || 'no answer'}`, { cause });
   }
 }

@@ -24,7 +24,7 @@ export async function runCli(argv: readonly string[], io: Io, version: string): 
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return reportUsage(error, io, calledCommand(root, argv));
-    return reportError(error, io);
+    return reportError(error, io, calledCommand(root, argv));
   }
 }
 

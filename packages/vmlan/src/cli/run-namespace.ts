@@ -26,7 +26,11 @@ export interface NamespaceRequest {
 /** `1234` is a process, `a/b` a path, anything else a name of `ip netns`. */
 export function parseTarget(text: string): Pick<NetnsInput, 'pid' | 'path'> {
   if (/^\d+$/.test(text)) return { pid: Number(text) };
-  if (text === '' || text === '.' || text === '..') throw new VmlanError('usage', `"${text}" is no namespace`);
+  if (text === '' || text === '.' || text === '..') {
+    throw new VmlanError('usage', `"${text}" is no namespace`, {
+      hint: 'name one of `ip netns list`, a process in it by its pid, or a path such as /proc/PID/ns/net',
+    });
+  }
   return { path: text.includes('/') ? resolve(text) : `${NAMED_DIRECTORY}/${text}` };
 }
 
@@ -46,7 +50,11 @@ export async function runNamespace(context: Context, request: NamespaceRequest):
 }
 
 function assertExists({ pid, path }: Pick<NetnsInput, 'pid' | 'path'>, text: string): void {
-  if (pid !== undefined && !existsSync(`/proc/${pid}`)) throw new VmlanError('not-found', `there is no process ${pid}`);
+  if (pid !== undefined && !existsSync(`/proc/${pid}`)) {
+    throw new VmlanError('not-found', `there is no process ${pid}`, {
+      hint: 'lsns --type net lists namespaces, each with a process in it',
+    });
+  }
   if (path !== undefined && !existsSync(path)) {
     throw new VmlanError('not-found', `there is no network namespace ${text}`, {
       hint: 'list them with: ip netns list',

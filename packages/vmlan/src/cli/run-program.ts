@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { VmlanError } from '../client/errors.ts';
+import { shellQuote } from './shell-quote.ts';
 
 const FORWARDED_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 const KEY_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
@@ -35,7 +36,17 @@ export async function runProgram(argv: readonly string[], env: NodeJS.ProcessEnv
 }
 
 function startError(program: string, cause: NodeJS.ErrnoException): VmlanError {
-  if (cause.code === 'ENOENT') return new VmlanError('not-found', `there is no program "${program}"`, { cause });
+  if (cause.code === 'ENOENT') {
+    return new VmlanError('not-found', `there is no program "${program}"`, {
+      hint: program.includes('/')
+        ? `see: ls -l ${shellQuote([program])}`
+        : 'programs are looked for in PATH: echo "$PATH"',
+      cause,
+    });
+  }
   const code = cause.code === 'EACCES' ? 'not-permitted' : 'internal';
-  return new VmlanError(code, `cannot start "${program}": ${cause.message}`, { cause });
+  return new VmlanError(code, `cannot start "${program}": ${cause.message}`, {
+    hint: `may it be run? See: ls -l ${shellQuote([program])}`,
+    cause,
+  });
 }

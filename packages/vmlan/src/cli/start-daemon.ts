@@ -172,7 +172,7 @@ function startError(child: ChildProcess, log: string, logStart: number): VmlanEr
     .slice('vmlan: '.length);
   const message = said === '' ? `the daemon ended at once\n${lines.slice(-LOG_TAIL_LINES).join('\n')}` : said;
   const code = exitCodeName(child.exitCode);
-  return new VmlanError(code, message, { hint: hint ?? `its log: ${log}` });
+  return new VmlanError(code, message, { hint: hint ?? (code === 'invalid-config' ? undefined : `its log: ${log}`) });
 }
 
 /** The code of the table that has the daemon's exit code, so that ours is the same. */

@@ -15,7 +15,11 @@ const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_COD
 /** The error of a failed response; a body that is no problem document still gives a readable one. */
 export function errorFromResponse(status: number, body: string): VmlanError {
   const problem = parseProblem(body);
-  if (problem === null) return new VmlanError('internal', `the daemon answered HTTP ${status} without a reason`);
+  if (problem === null) {
+    return new VmlanError('internal', `the daemon answered HTTP ${status} without a reason`, {
+      hint: 'is it vmlan that listens there? Look at --host and VMLAN_HOST',
+    });
+  }
   return problemError(problem);
 }
 

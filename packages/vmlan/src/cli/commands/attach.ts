@@ -46,6 +46,11 @@ export const define: DefineCommand = (command, context) => {
           hint: 'vmlan attach NAME --exec -- COMMAND ARGUMENTS',
         });
       }
+      if (options.kind === 'qemu-server' && options.server === undefined) {
+        throw new VmlanError('usage', '--kind qemu-server: where does the machine listen?', {
+          hint: `vmlan attach ${name} --server /path/of/its/socket, or --server 127.0.0.1:4321`,
+        });
+      }
       const { network, mac, ip, server } = options;
       const kind = options.kind ?? (server === undefined ? 'qemu-stream' : 'qemu-server');
       const body = { network, mac, ip, kind, server };
@@ -82,7 +87,11 @@ async function targetVersion(
 ): Promise<QemuVersion | null> {
   if (options.qemuVersion !== undefined) {
     const version = parseQemuVersion(options.qemuVersion);
-    if (version === null) throw new VmlanError('usage', `"${options.qemuVersion}" is not a version of QEMU, e.g. 9.2`);
+    if (version === null) {
+      throw new VmlanError('usage', `--qemu-version ${options.qemuVersion}: not a version of QEMU`, {
+        hint: 'e.g. --qemu-version 9.2; qemu-system-x86_64 --version tells it',
+      });
+    }
     return version;
   }
   const named = program.find((word) => basename(word).startsWith('qemu'));

@@ -9,6 +9,7 @@ import type { Backup } from '../../model/api.ts';
 import { askDaemonProgram } from '../ask-daemon-program.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
+import { fileError } from '../file-error.ts';
 
 const STDOUT = '-';
 const FILE_MODE = 0o600;
@@ -73,7 +74,7 @@ async function writeTo(file: string, text: string): Promise<void> {
     if (found !== null && !found.isFile()) await writeFile(file, text);
     else await replaceFile(found === null ? file : await realpath(file), text);
   } catch (cause) {
-    throw new VmlanError('unavailable', `${file} cannot be written: ${(cause as Error).message}`, { cause });
+    throw fileError(file, 'written', cause);
   }
 }
 

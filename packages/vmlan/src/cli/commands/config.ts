@@ -3,6 +3,7 @@
  *
  * Zone: control.  `check` needs no daemon: the daemon's program judges the file and ends.
  */
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { VmlanError } from '../../client/errors.ts';
@@ -16,7 +17,7 @@ import { judgeConfig } from '../judge-config.ts';
 import { reportError } from '../report-error.ts';
 
 /** What a mistake is told with that has no hint of its own. */
-const HELP = 'every key is explained in networks.yaml(5), and in docs/config.md';
+const HELP = 'every key, and what it may be: vmlan config schema, or networks.yaml(5)';
 
 export const define: DefineCommand = (command, context) => {
   defineShow(command, context);
@@ -58,7 +59,9 @@ const defineShow: DefineCommand = (command, context) => {
       const config = await context.client.call('getConfig');
       const entries = config.entries.filter((entry) => isWithin(entry.key, key));
       if (key !== undefined && entries.length === 0) {
-        throw new VmlanError('not-found', `nothing is configured under "${key}"`, { hint: 'vmlan config show' });
+        throw new VmlanError('not-found', `nothing is configured under "${key}"`, {
+          hint: 'see what there is: vmlan config show',
+        });
       }
       await context.output.show(
         { ...config, entries },
@@ -85,12 +88,19 @@ const defineCheck: DefineCommand = (command, context) => {
   check
     .argument('[file]', 'the file; the one that a daemon would use without it')
     .action(async (file: string | undefined) => {
-      const verdict = await judgeConfig(context.io.env, resolve(file ?? ownFile(context)));
+      const path = resolve(file ?? ownFile(context));
+      const verdict = await judgeConfig(context.io.env, path);
       const { error, networks, warnings, problems } = verdict;
       if (error !== null) {
         if (context.output.structured) await context.output.show(verdict, { table: () => '', ids: () => [] });
+        const isThere = existsSync(path);
         for (const { message, hint } of problems)
-          context.exitCode = reportError(new VmlanError(error.code, message, { hint: hint ?? HELP }), context.io);
+          context.exitCode = reportError(
+            new VmlanError(error.code, message, {
+              hint: isThere ? (hint ?? HELP) : 'name the file: vmlan config check FILE',
+            }),
+            context.io,
+          );
         return;
       }
       await context.output.show(verdict, {

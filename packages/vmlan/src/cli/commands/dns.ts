@@ -93,10 +93,25 @@ const defineRemove: DefineCommand = (command, context) => {
 
 function chooseRecords(records: readonly RecordView[], word: string): RecordView[] {
   const name = word.toLowerCase().replace(/\.$/, '');
-  const found = records.filter((record) => record.id === word || (record.name === name && record.origin === 'api'));
-  if (found.length > 0) return found;
+  const found = records.filter((record) => record.id === word || record.name === name);
+  const own = found.filter(({ origin }) => origin === 'api');
+  if (own.length > 0) return own;
+  if (found[0] !== undefined) throw notRemovable(found[0]);
   throw new VmlanError('not-found', `no DNS record has the identifier or name "${word}"`, {
     hint: 'see: vmlan dns list',
+  });
+}
+
+/** Records of networks.yaml and of guests go where they came from. */
+function notRemovable({ name, type, value, network, origin }: RecordView): VmlanError {
+  const record = `record ${name} ${type} ${value}`;
+  if (origin === 'config') {
+    return new VmlanError('conflict', `${record} stands in networks.yaml`, {
+      hint: `take it out of \`dns\` there: vmlan network edit ${network}`,
+    });
+  }
+  return new VmlanError('conflict', `${record} is a guest's own`, {
+    hint: 'it goes with the guest: vmlan rename GUEST NAME, or vmlan detach GUEST --forget',
   });
 }
 
@@ -140,7 +155,10 @@ const defineQuery: DefineCommand = (command, context) => {
   ]);
 };
 
+/** RFC 2181 §8: a TTL is 31 bits. */
+const MAX_TTL_SECONDS = 0x7fffffff;
+
 function parseSeconds(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a number of seconds.');
+  if (/^\d{1,10}$/.test(text) && Number(text) <= MAX_TTL_SECONDS) return Number(text);
+  throw new InvalidArgumentError(`It must be a number of seconds from 0 to ${MAX_TTL_SECONDS}.`);
 }

@@ -60,7 +60,9 @@ async function showLogs(context: Context, network: string | undefined, options: 
 
 function queryOf(network: string | undefined, { daemon, follow, lines, since, level }: LogsOptions): LogsQuery {
   if (daemon === true && network !== undefined) {
-    throw new VmlanError('usage', 'a network and --daemon exclude each other', { hint: 'leave out one of them' });
+    throw new VmlanError('usage', 'a network and --daemon exclude each other', {
+      hint: `vmlan logs ${network}, or vmlan logs --daemon`,
+    });
   }
   return {
     network,

@@ -11,6 +11,7 @@ import { VmlanError } from '../../client/errors.ts';
 import type { NetworkChange } from '../../model/api.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
+import { fileError } from '../file-error.ts';
 import { collect, parseSettings } from '../network-options.ts';
 import { runProgram } from '../run-program.ts';
 import { showChange } from '../views/changes.ts';
@@ -81,7 +82,7 @@ function readText(file: string): string {
   try {
     return withoutNotes(readFileSync(file === STDIN ? 0 : file, 'utf8'));
   } catch (cause) {
-    throw new VmlanError('not-found', `${file} cannot be read: ${(cause as Error).message}`, { cause });
+    throw fileError(file, 'read', cause);
   }
 }
 

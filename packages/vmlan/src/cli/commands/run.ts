@@ -86,13 +86,26 @@ const MACHINE_OPTIONS = ['image', 'kernel', 'initrd', 'append', 'detach', 'arch'
 function assertOneKind(options: RunOptions, extra: readonly string[]): void {
   if (options.netns === undefined) {
     const foreign = options.configNet === true ? '--config-net' : options.wait === true ? '--wait' : null;
-    if (foreign !== null) throw new VmlanError('usage', `${foreign} belongs to --netns`);
+    if (foreign !== null) throw belongsToNamespace(foreign);
     return;
   }
   const foreign = MACHINE_OPTIONS.find((name) => options[name] !== undefined);
-  if (foreign !== undefined) throw new VmlanError('usage', `--${foreign} and --netns exclude each other`);
-  if (extra.length > 0) throw new VmlanError('usage', 'a namespace takes no arguments for QEMU');
+  if (foreign !== undefined) {
+    throw new VmlanError('usage', `--${foreign} and --netns exclude each other`, {
+      hint: 'a machine is run without --netns; a namespace has no machine, see: vmlan run --help',
+    });
+  }
+  if (extra.length > 0) {
+    throw new VmlanError('usage', `a namespace takes no arguments for QEMU: ${extra.join(' ')}`, {
+      hint: 'leave out -- and what follows',
+    });
+  }
 }
+
+const belongsToNamespace = (option: string): VmlanError =>
+  new VmlanError('usage', `${option} belongs to --netns`, {
+    hint: `e.g. vmlan run c1 --netns 4711 ${option}`,
+  });
 
 const defined = <T extends object>(values: T): Partial<T> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -43,6 +43,9 @@ interface SetOptions {
   readonly seed?: number;
 }
 
+/** As a peer: all beyond the network. */
+const GATEWAY = 'gateway';
+
 const time = parsedBy(parseDelayMs, 'It must be a time with its unit, such as 50ms, 1.5s or 200us.');
 const share = parsedBy(parsePercent, 'It must be a share, such as 1% or 0.1%.');
 const rate = parsedBy(parseRateBps, 'It must be bits in a second, such as 10mbit, 64kbit or 1gbit.');
@@ -114,16 +117,8 @@ function inputOf(guest: string, options: SetOptions): ShapeInput {
     partition: options.partition,
     seed: options.seed,
   };
-  const isEmpty = [
-    delay,
-    loss,
-    options.duplicate,
-    options.reorder,
-    options.corrupt,
-    options.rate,
-    options.partition,
-  ].every((value) => value === undefined);
-  if (!isEmpty) return body;
+  const { guest: _guest, network: _network, peer: _peer, direction: _direction, ...settings } = body;
+  if (Object.values(settings).some((value) => value !== undefined)) return body;
   throw new VmlanError('usage', `nothing to shape "${guest}" by`, {
     hint: `e.g. vmlan shape ${guest} --delay 50ms --loss 1%, or vmlan shape list ${guest}`,
   });
@@ -137,6 +132,10 @@ const defineList: DefineCommand = (command, context) => {
     .action(async (guest: string | undefined, { network }: { network?: string }) => {
       const all = await context.client.call('listShapes', { query: { network } });
       const shapes = guest === undefined ? all : all.filter((shape) => takesPart(shape, guest));
+      // An unshaped guest is an answer; a name that nobody has is a slip.
+      if (guest !== undefined && guest !== GATEWAY && shapes.length === 0) {
+        await context.client.call('getGuest', { params: { name: guest } });
+      }
       await context.output.show(shapes, {
         table: (coloured) => shapeTable(shapes, coloured),
         ids: () => shapes.map(({ id }) => id),
@@ -176,7 +175,7 @@ async function clearShapes(context: Context, words: readonly string[], options: 
   const { all = false, peer, network } = options;
   if (words.length > 0 === all) {
     throw new VmlanError('usage', all ? 'name guests, or --all, not both' : 'which shapes?', {
-      hint: 'vmlan shape clear web, or vmlan shape clear --all',
+      hint: 'vmlan shape clear GUEST, or vmlan shape clear --all',
     });
   }
   const known = (await context.client.call('listShapes', { query: { network } })).filter(

@@ -8,6 +8,7 @@ import { accessSync, closeSync, constants, openSync, readFileSync, readSync, sta
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { VmlanError } from '../../client/errors.ts';
+import { fileError } from '../file-error.ts';
 import type { Architecture } from './machine-arguments.ts';
 import { parseQemuVersion } from './qemu-version.ts';
 import type { QemuVersion } from './qemu-version.ts';
@@ -29,7 +30,11 @@ export async function findQemu(architecture: Architecture, env: NodeJS.ProcessEn
     });
   }
   const version = await qemuVersion(path);
-  if (version === null) throw new VmlanError('unsupported', `${path} does not say its version: it is not QEMU`);
+  if (version === null) {
+    throw new VmlanError('unsupported', `${path} does not say its version: it is not QEMU`, {
+      hint: 'name a QEMU in VMLAN_QEMU, or unset it',
+    });
+  }
   return { path, version };
 }
 
@@ -81,8 +86,7 @@ export function imageFormat(path: string): 'raw' | 'qcow2' {
     readSync(fd, magic, 0, 4, 0);
     closeSync(fd);
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new VmlanError(missing ? 'not-found' : 'not-permitted', `cannot read the disk image ${path}`, { cause });
+    throw fileError(path, 'read', cause);
   }
   return magic.toString('hex') === QCOW2_MAGIC ? 'qcow2' : 'raw';
 }

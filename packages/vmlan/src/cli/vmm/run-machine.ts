@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { VmlanError } from '../../client/errors.ts';
 import type { AttachInput, AttachResult, GuestView, NicView } from '../../model/api.ts';
 import type { Context } from '../context.ts';
+import { fileError } from '../file-error.ts';
 import { runProgram } from '../run-program.ts';
 import { firstAddress4, firstAddress6 } from '../views/guests.ts';
 import { findQemu, hostArchitecture, imageFormat, kvmUsable } from './find-qemu.ts';
@@ -85,7 +86,7 @@ function startText(attached: AttachResult, { kvm }: Pick<MachineOptions, 'kvm'>,
 }
 
 function assertExists(path: string | null): void {
-  if (path !== null && !existsSync(path)) throw new VmlanError('not-found', `there is no file ${path}`);
+  if (path !== null && !existsSync(path)) throw fileError(path, 'read', { code: 'ENOENT' });
 }
 
 /** A guest whose link is up already is another machine of this name. */
@@ -120,7 +121,10 @@ async function runInForeground(context: Context, options: Omit<MachineOptions, '
   const serial = { kind: context.io.stdinIsTerminal ? 'terminal' : 'stdio' } as const;
   if (serial.kind === 'terminal') context.output.progress('to end the machine press Ctrl-A, then X');
   const code = await runProgram([qemu.path, ...machineArguments({ ...options, serial })]);
-  if (code !== 0) throw new VmlanError('internal', `${qemu.path} ended with code ${code}`);
+  if (code === 0) return;
+  throw new VmlanError('internal', `machine "${options.name}": ${qemu.path} ended with code ${code}`, {
+    hint: 'what it said stands above; what follows -- goes to QEMU as it is',
+  });
 }
 
 async function runInBackground(
