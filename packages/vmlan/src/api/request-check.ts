@@ -11,7 +11,25 @@ export function checked<Value>(schema: z.ZodType<Value>, value: unknown, place: 
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const where = issue.path.length === 0 ? place : issue.path.map(String).join('.');
-  throw new VmlanError('invalid', `${where}: ${issueText(issue)}`);
+  throw new VmlanError('invalid', `${where}: ${withValue(valueAt(value, issue.path), issueText(issue))}`, {
+    hint: issue.code === 'unrecognized_keys' && issue.path[0] === 'config' ? KEYS_HINT : undefined,
+  });
+}
+
+const KEYS_HINT = 'every key of a network, and what it may be: vmlan config schema';
+const MAX_SHOWN_CHARS = 64;
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value;
+  for (const step of path) found = (found as Readonly<Record<PropertyKey, unknown>> | null | undefined)?.[step];
+  return found;
+}
+
+/** Before the reason what was sent, where it is short enough to be recognised and not said already. */
+function withValue(value: unknown, reason: string): string {
+  const isPlain = typeof value === 'string' || typeof value === 'number';
+  const text = isPlain ? JSON.stringify(value) : '';
+  return text === '' || text.length > MAX_SHOWN_CHARS || reason.startsWith(text) ? reason : `${text}: ${reason}`;
 }
 
 function issueText(issue: z.core.$ZodIssue): string {

@@ -33,7 +33,7 @@ describe('show', () => {
     const { entries } = parse((await ask('show', 'networks.lab', '-o', 'yaml')).stdout) as { entries: unknown[] };
     assert.equal(entries.length, 1);
     const { code, stderr } = await ask('show', 'networks.nowhere');
-    assert.deepEqual([code, stderr.split('\n')[1]], [3, 'hint: vmlan config show']);
+    assert.deepEqual([code, stderr.split('\n')[1]], [3, 'hint: see what there is: vmlan config show']);
   });
 });
 

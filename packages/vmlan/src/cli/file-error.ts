@@ -40,12 +40,13 @@ const NO_FILE: Reason = {
   hint: (path) => `see what is there: ls ${quoted(dirname(path))}`,
 };
 
-/** `path` as the user wrote it, or in full. */
-export function fileError(path: string, what: 'read' | 'written', cause: unknown): VmlanError {
+/** `path` as the user wrote it, or in full; `kind` names what it is to hold. */
+export function fileError(path: string, what: 'read' | 'written', cause: unknown, kind = ''): VmlanError {
+  const subject = `${kind === '' ? '' : `${kind} `}${path} cannot be ${what}`;
   const { code = '', message } = cause as NodeJS.ErrnoException;
   const reason = code === 'ENOENT' ? (what === 'read' ? NO_FILE : NO_FOLDER) : REASONS[code];
   if (reason === undefined) {
-    return new VmlanError('unavailable', `${path} cannot be ${what}: ${message}`, { hint: rights(path), cause });
+    return new VmlanError('unavailable', `${subject}: ${message}`, { hint: rights(path), cause });
   }
-  return new VmlanError(reason.code, `${path} cannot be ${what}: ${reason.text}`, { hint: reason.hint(path), cause });
+  return new VmlanError(reason.code, `${subject}: ${reason.text}`, { hint: reason.hint(path), cause });
 }

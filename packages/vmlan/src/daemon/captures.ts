@@ -32,7 +32,9 @@ export class Captures implements CaptureSource {
 
   async open(query: CaptureQuery): Promise<OpenCapture> {
     if (this.#running.size + this.#opening >= MAX_CAPTURES) {
-      throw new VmlanError('exhausted', `${MAX_CAPTURES} captures run already`, { hint: 'end one of them' });
+      throw new VmlanError('exhausted', `${MAX_CAPTURES} captures run already`, {
+        hint: 'end one of them: Ctrl-C where `vmlan capture` runs; pgrep -af "vmlan capture" finds it',
+      });
     }
     this.#opening++;
     try {

@@ -225,7 +225,11 @@ function checkTogether(
     for (const other of networks.slice(0, i)) {
       const clash = overlap(network, other);
       if (clash !== null)
-        fail([clash.key], `${clash.subnet} overlaps network "${other.name}" (${clash.other})`, 'choose another subnet');
+        fail(
+          [clash.key],
+          `${clash.subnet} overlaps network "${other.name}" (${clash.other})`,
+          `choose another \`${clash.key}\`, or leave it out: a free one is picked`,
+        );
       checkForwards(network, other, fail);
     }
     const problem = isKnown(network, context) ? null : routeProblem(network, context.hostRoutes);
@@ -250,12 +254,17 @@ function placeOf(document: ConfigDocument, network: string, path: IssuePath): Is
 function checkForwards(
   network: Network,
   other: Network,
-  fail: (path: readonly (string | number)[], message: string) => void,
+  fail: (path: readonly (string | number)[], message: string, hint: string) => void,
 ): void {
   for (const [i, forward] of network.forwards.entries()) {
     for (const rival of other.forwards) {
       const clash = clashingListen(forward, rival);
-      if (clash !== null) fail(['forwards', i, 'host'], `${clash} is forwarded by network "${other.name}" already`);
+      if (clash !== null)
+        fail(
+          ['forwards', i, 'host'],
+          `${clash} is forwarded by network "${other.name}" already`,
+          'choose another port',
+        );
     }
   }
 }

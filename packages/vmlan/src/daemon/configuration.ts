@@ -68,7 +68,7 @@ export class Configuration {
     if (config.text !== text) {
       if (this.read() !== text) {
         throw new VmlanError('conflict', `${this.file} was changed by hand at the same time`, {
-          hint: 'it stays as it is: try again',
+          hint: 'it stays as it is: type the command again',
         });
       }
       await writeConfigText(this.file, config.text);

@@ -378,7 +378,10 @@ test('events that are remembered come without waiting for more', async () => {
     seen.map(({ type }) => type),
     ['network-started'],
   );
-  await assert.rejects(daemon.client.events({ after: 'yesterday' }).next(), /after: not the id of an event/);
+  await assert.rejects(
+    daemon.client.events({ after: 'yesterday' }).next(),
+    /after: "yesterday": not the id of an event/,
+  );
 });
 
 const MARKER = 'the stream is open';

@@ -97,7 +97,10 @@ export class Forwards {
       const clash = other.id === id ? forward.host : clashingListen(forward, other.forward);
       if (clash === null) continue;
       throw new VmlanError('conflict', `${clash} is forwarded to ${other.forward.guest} on network "${name}" already`, {
-        hint: other.origin === 'api' ? `vmlan forward remove ${other.id}` : 'it stands in networks.yaml',
+        hint:
+          other.origin === 'api'
+            ? `vmlan forward remove ${other.id}, or choose another address or port`
+            : `take it out of \`forwards\` in networks.yaml: vmlan network edit ${name}`,
       });
     }
   }
@@ -120,7 +123,7 @@ export class Forwards {
   #notRemovable(id: string): VmlanError {
     const { network } = this.get(id);
     return new VmlanError('conflict', `forward "${id}" stands in the configuration of network "${network.name}"`, {
-      hint: `vmlan network edit ${network.name} takes it out`,
+      hint: `take it out of \`forwards\` there: vmlan network edit ${network.name}`,
     });
   }
 
@@ -165,7 +168,11 @@ export class Records {
       };
       const isConfigured = this.configured(network).some((record) => record.id === stored.id);
       if (isConfigured || this.#context.store.recordsById.has(stored.id)) {
-        throw new VmlanError('conflict', `network "${network.name}" has the record ${name} ${type} ${value} already`);
+        throw new VmlanError('conflict', `network "${network.name}" has the record ${name} ${type} ${value} already`, {
+          hint: isConfigured
+            ? `take it out of \`dns\` in networks.yaml first: vmlan network edit ${network.name}`
+            : `vmlan dns remove ${stored.id} takes it away`,
+        });
       }
       await this.#change({ put: [stored] }, network.name);
       this.#context.events.publish('record-added', { network: network.name }, `${name} ${type} ${value}`);
@@ -186,12 +193,7 @@ export class Records {
     return this.#serial.run(QUEUE, async () => {
       const stored = this.#context.store.recordsById.get(id);
       if (stored === undefined) {
-        const isConfigured = this.#networks.all.some((network) =>
-          this.configured(network).some((one) => one.id === id),
-        );
-        throw isConfigured
-          ? new VmlanError('conflict', `record "${id}" stands in networks.yaml`, { hint: 'remove it there' })
-          : new VmlanError('not-found', `no record "${id}"`, { hint: 'vmlan dns list shows their ids' });
+        throw this.#notRemovable(id);
       }
       await this.#change({ remove: [id] }, stored.network);
       this.#context.events.publish(
@@ -200,6 +202,17 @@ export class Records {
         `${stored.name} ${stored.type} ended`,
       );
     });
+  }
+
+  #notRemovable(id: string): VmlanError {
+    for (const network of this.#networks.all) {
+      const record = this.configured(network).find((one) => one.id === id);
+      if (record === undefined) continue;
+      return new VmlanError('conflict', `record ${record.name} ${record.type} (${id}) stands in networks.yaml`, {
+        hint: `take it out of \`dns\` there: vmlan network edit ${network.name}`,
+      });
+    }
+    return new VmlanError('not-found', `no record "${id}"`, { hint: 'vmlan dns list shows their ids' });
   }
 
   /** Forgets those of a network that is no more. */

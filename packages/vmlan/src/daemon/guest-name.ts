@@ -17,7 +17,7 @@ export function checkGuestName(name: string): void {
   }
   if (RESERVED_GUEST_NAMES.includes(name)) {
     throw new VmlanError('invalid', `guest "${name}": this name means the host or the gateway in DNS`, {
-      hint: 'choose another name',
+      hint: 'choose another name, e.g. web, or db-1',
     });
   }
 }

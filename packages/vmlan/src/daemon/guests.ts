@@ -93,7 +93,9 @@ export class Guests {
     );
     const mac = input.mac ?? deriveMac(this.#context.identify, network.name, key, (taken) => this.#hasMac(taken));
     if (mac === null)
-      throw new VmlanError('exhausted', `no MAC address is left for guest "${guest}"`, { hint: 'give it one' });
+      throw new VmlanError('exhausted', `no MAC address is left for guest "${guest}"`, {
+        hint: 'give it one, e.g. --mac 52:54:00:12:34:56',
+      });
     const ip = input.ip ?? null;
     if (ip !== null) this.#checkAddress(network, guest, key, ip);
     return { index, network: network.name, mac, ip, connected: input.connected ?? true, attachment: null };
@@ -106,7 +108,7 @@ export class Guests {
   /** A reserved address is one that the network has, and that nobody else was promised. */
   #checkAddress(network: Network, guest: string, key: string, ip: string): void {
     const fail = (code: 'invalid' | 'conflict', message: string): never => {
-      throw new VmlanError(code, `network "${network.name}": ${message}`, { hint: 'choose another address' });
+      throw new VmlanError(code, `network "${network.name}": ${message}`, { hint: addressHint(network) });
     };
     const { ipv4 } = network;
     if (ipv4 === null) return fail('invalid', 'it leases no IPv4 addresses');
@@ -156,7 +158,9 @@ export class Guests {
       if (name === before) return guest;
       checkGuestName(name);
       if (this.find(name) !== null) {
-        throw new VmlanError('conflict', `guest "${name}" is registered already`, { hint: 'choose another name' });
+        throw new VmlanError('conflict', `guest "${name}" is registered already`, {
+          hint: `choose another name; who it is: vmlan show ${name}`,
+        });
       }
       this.#checkConfiguration(before);
       const { store } = this.#context;
@@ -279,6 +283,12 @@ export class Guests {
   }
 }
 
+/** Which address a guest may keep. */
+function addressHint({ name, ipv4 }: Network): string {
+  if (ipv4 === null || ipv4.fixedGuest !== null) return 'leave the address out';
+  return `choose another address of ${ipv4.subnet}; taken are: vmlan network leases ${name}, vmlan network reservation list ${name}`;
+}
+
 function checkUnchanged(name: string, nic: StoredNic, input: AttachInput): void {
   const differs = (input.mac !== undefined && input.mac !== nic.mac) || (input.ip !== undefined && input.ip !== nic.ip);
   if (!differs) return;
@@ -286,7 +296,7 @@ function checkUnchanged(name: string, nic: StoredNic, input: AttachInput): void 
     'conflict',
     `guest "${name}" is registered with ${nic.mac}${nic.ip === null ? '' : ` and ${nic.ip}`}`,
     {
-      hint: 'change it first, or remove the guest',
+      hint: `leave --mac and --ip out, or register it anew: vmlan detach ${name} --forget, and attach it again`,
     },
   );
 }
@@ -307,12 +317,15 @@ function resolveNetns(input: NetnsInput): StoredNetns {
   const what = target.path ?? `process ${target.pid}`;
   if (inode === null) {
     throw new VmlanError('not-found', `${what} has no network namespace that can be seen here`, {
-      hint: target.path === null ? 'is the process still there, and yours?' : 'ip netns list shows the named ones',
+      hint:
+        target.path === null
+          ? 'is the process still there, and yours? See: lsns --type net'
+          : 'ip netns list shows the named ones',
     });
   }
   if (inode === namespaceInode({ pid: null, path: '/proc/self/ns/net' })) {
     throw new VmlanError('invalid', `${what} is in the network namespace of vmlan itself`, {
-      hint: 'attach another one',
+      hint: 'name another one: ip netns list, or lsns --type net, shows them',
     });
   }
   return {

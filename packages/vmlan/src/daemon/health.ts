@@ -57,7 +57,7 @@ export class Health {
 const notRunning = (network: string): ErrorData => ({
   code: 'unavailable',
   message: `network "${network}" does not run`,
-  hint: `it is started again by itself; the log tells why it ended`,
+  hint: `it is started again by itself; why it ended: vmlan logs ${network}`,
 });
 
 const problem = (network: string, part: string | null, { code, message, hint }: ErrorData): HealthProblem => ({

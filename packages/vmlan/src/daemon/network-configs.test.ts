@@ -97,8 +97,8 @@ networks:
       'invalid-config',
       /forwarded by network "lab"/,
     ],
-    ['..', { mode: 'shared' }, 'invalid', /name: a network name is letters and digits/],
-    ['new', { mode: 'shard' }, 'invalid', /config.mode: none of user/],
+    ['..', { mode: 'shared' }, 'invalid', /name: "..": a network name is letters and digits/],
+    ['new', { mode: 'shard' }, 'invalid', /config.mode: "shard": none of user/],
   ];
   for (const [name, config, code, message, hint] of refused) {
     test(`is refused, and changes nothing: ${message.source}`, async () => {

@@ -88,7 +88,7 @@ const TABLE: readonly Row[] = [
     name: 'a number beyond its bound',
     request: { method: 'POST', path: '/v1/guests/web/probe', body: '{"port":70000}' },
     status: 400,
-    detail: /^port: more than 65535$/,
+    detail: /^port: 70000: more than 65535$/,
   },
 ];
 

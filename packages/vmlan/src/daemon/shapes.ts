@@ -133,7 +133,9 @@ export class Shapes {
     }
     const peer = await this.#end(name, network.name);
     if (peer.nic === end.nic)
-      throw new VmlanError('invalid', `peer: "${name}" is the guest itself`, { hint: 'name another guest' });
+      throw new VmlanError('invalid', `peer: "${name}" is the guest itself`, {
+        hint: 'name another guest; vmlan list shows them',
+      });
     return peer;
   }
 

@@ -162,7 +162,7 @@ export class Store {
     while (this.#underWay.size > 0) {
       if (performance.now() > deadline) {
         throw new VmlanError('unavailable', `the state has been changing for ${REST_TIMEOUT_MS / 1000} s`, {
-          hint: 'try again',
+          hint: 'type the command again; vmlan status shows what goes on',
         });
       }
       await Promise.race(this.#underWay);
@@ -236,7 +236,7 @@ function guestShelf(state: string): ShelfKind<StoredGuest> {
     directory: join(state, 'guests'),
     what: 'guests',
     limit: MAX_GUESTS,
-    hint: 'vmlan list shows them; remove some',
+    hint: 'vmlan list shows them; vmlan detach GUEST --forget removes one',
     keyOf: ({ name }) => name,
     fileOf: (name) => name,
     format: (file) =>
@@ -249,9 +249,18 @@ function guestShelf(state: string): ShelfKind<StoredGuest> {
   };
 }
 
+type ManyKind = 'forwards' | 'records' | 'shapes';
+
+/** How one goes that is no longer needed. */
+const REMOVALS: Readonly<Record<ManyKind, string>> = {
+  forwards: 'vmlan forward list shows them; vmlan forward remove ID removes one',
+  records: 'vmlan dns list shows them; vmlan dns remove ID removes one',
+  shapes: 'vmlan shape list shows them; vmlan shape clear GUEST removes those of a guest',
+};
+
 function manyShelf<T extends { readonly id: string }>(
   state: string,
-  what: string,
+  what: ManyKind,
   limit: number,
   schema: z.ZodType<T>,
 ): ShelfKind<T> {
@@ -260,7 +269,7 @@ function manyShelf<T extends { readonly id: string }>(
     directory: join(state, what),
     what,
     limit,
-    hint: `remove ${what} that are no longer needed`,
+    hint: REMOVALS[what],
     keyOf: ({ id }) => id,
     fileOf: fileOfId,
     format: (file) =>

@@ -270,14 +270,18 @@ export function checkPath(path: string): void {
 export function bindError(what: string, errno: number): VmlanError {
   switch (errno) {
     case C.EADDRINUSE:
-      return new VmlanError('address-in-use', `${what} is in use`, { hint: 'stop its owner or choose another' });
+      return new VmlanError('address-in-use', `${what} is in use`, {
+        hint: 'stop its owner, or choose another port; ss -ltnp shows who has which',
+      });
     case C.EACCES:
     case C.EPERM:
       return new VmlanError('not-permitted', `may not listen on ${what}`, {
         hint: 'choose a port above 1023 or a folder that you may write to',
       });
     case C.EADDRNOTAVAIL:
-      return new VmlanError('invalid', `${what} is not an address of this host`, { hint: 'see `ip address`' });
+      return new VmlanError('invalid', `${what} is not an address of this host`, {
+        hint: 'its addresses are shown by: ip address',
+      });
     case C.EMFILE:
     case C.ENFILE:
       return new VmlanError('exhausted', `no descriptor left to listen on ${what}`, { hint: 'raise `ulimit -n`' });

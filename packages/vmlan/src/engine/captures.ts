@@ -243,7 +243,7 @@ export class Captures {
   start(id: number, spec: CaptureSpec, ring: SharedArrayBuffer): CaptureStarted {
     if (this.#running.length >= MAX_CAPTURES) {
       throw new VmlanError('exhausted', `${MAX_CAPTURES} captures of this network run already`, {
-        hint: 'end one of them',
+        hint: 'end one of them: Ctrl-C where `vmlan capture` runs; pgrep -af "vmlan capture" finds it',
       });
     }
     const filter = compileFilter(spec.filter, this.#parts.addressesOf);

@@ -45,7 +45,7 @@ export class ForwardTable {
     if (this.#entries.has(spec.id)) throw new VmlanError('conflict', `forward "${spec.id}" exists already`);
     if (this.#entries.size >= MAX_FORWARDS) {
       throw new VmlanError('exhausted', `a network has at most ${MAX_FORWARDS} forwards`, {
-        hint: 'remove some first',
+        hint: 'vmlan forward list shows them; vmlan forward remove ID removes one',
       });
     }
     check(spec);
@@ -163,7 +163,9 @@ function check({ protocol, direction, listen, target }: ForwardSpec): void {
   if ('unix' in guest) throw new VmlanError('invalid', 'a guest’s side is a port, not a unix socket');
   if (!('unix' in host)) {
     if (words(host.host) !== null) return;
-    throw new VmlanError('invalid', `"${host.host}" is not an IP address`, { hint: 'use 127.0.0.1' });
+    throw new VmlanError('invalid', `"${host.host}" is not an IP address`, {
+      hint: 'write an address of this host, such as 127.0.0.1',
+    });
   }
   if (protocol === 'udp') throw new VmlanError('invalid', 'a forward of a unix socket is tcp, not udp');
   checkPath(host.unix);

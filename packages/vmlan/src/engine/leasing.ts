@@ -80,7 +80,7 @@ export class Leasing {
     };
     if (this.journal.whenDurable(generation, () => answer(result))) return;
     throw new VmlanError('unavailable', `the leases of network "${network}" are not being stored`, {
-      hint: 'see its log, and whether the disk is full',
+      hint: `see its log, and whether the disk is full: vmlan logs ${network}, df -h`,
     });
   }
 
@@ -91,7 +91,7 @@ export class Leasing {
     const allocation = dhcp.allocate(from, this.#parts.epochMs());
     if (allocation !== null) return allocation;
     throw new VmlanError('exhausted', `network "${this.#parts.config.network}" has no free address`, {
-      hint: 'enlarge its subnet or detach guests',
+      hint: 'a larger subnet: vmlan network edit NETWORK; or fewer guests: vmlan detach GUEST --forget',
     });
   }
 }

@@ -57,7 +57,7 @@ describe('a backup', () => {
     assert.deepEqual(content(target), content(file));
     assert.equal(statSync(target).mode & 0o777, 0o600);
     const { code, stderr } = await one.run(['backup', one.folder]);
-    assert.deepEqual([code, /cannot be written/.test(stderr)], [1, true]);
+    assert.deepEqual([code, /cannot be written/.test(stderr)], [2, true]);
     const pipe = join(one.folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     const [read] = await Promise.all([readFile(pipe, 'utf8'), one.ok('backup', pipe)]);

@@ -198,7 +198,11 @@ describe('capture', { skip: missing('ip', 'ping', 'tcpdump', 'dhcpcd', 'curl') }
       [['nobody'], 3, /no guest and no network "nobody"\nhint: see: vmlan list/],
       [['web', '--filter', 'tcp and prt 80'], 2, /filter, column 9: "prt" is no address/],
       [['web', '--network', 'dev'], 3, /guest "web" has no card on network "dev"\nhint: it has one on: lab/],
-      [['web', '-w', '/nowhere/a.pcapng'], 2, /cannot write \/nowhere\/a\.pcapng/],
+      [
+        ['web', '-w', '/nowhere/a.pcapng'],
+        3,
+        /\/nowhere\/a\.pcapng cannot be written: .*\nhint: make it first: mkdir -p \/nowhere/,
+      ],
       [['web', '--ring', '2,1M'], 2, /--ring needs a file/],
       [['web', '--ring', '1,1M', '-w', 'x'], 2, /FILES,SIZE/],
       [['web', '--count', '0'], 2, /whole number above 0/],
@@ -210,6 +214,6 @@ describe('capture', { skip: missing('ip', 'ping', 'tcpdump', 'dhcpcd', 'curl') }
     }
     // None of them is left: as many as may run, and one more.
     for (let i = 0; i <= MAX_CAPTURES; i++) await world.vmlan.run(['capture', 'web', '-w', '/nowhere/a.pcapng']);
-    assert.match((await world.vmlan.run(['capture', 'web', '-w', '/nowhere/a.pcapng'])).stderr, /cannot write/);
+    assert.match((await world.vmlan.run(['capture', 'web', '-w', '/nowhere/a.pcapng'])).stderr, /cannot be written/);
   });
 });

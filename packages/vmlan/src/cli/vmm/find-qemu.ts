@@ -86,7 +86,7 @@ export function imageFormat(path: string): 'raw' | 'qcow2' {
     readSync(fd, magic, 0, 4, 0);
     closeSync(fd);
   } catch (cause) {
-    throw fileError(path, 'read', cause);
+    throw fileError(path, 'read', cause, 'disk image');
   }
   return magic.toString('hex') === QCOW2_MAGIC ? 'qcow2' : 'raw';
 }

@@ -14,7 +14,7 @@ export function nameOwner(error: unknown, step: LiveStep): unknown {
   const owner = ownerOf(step);
   if (owner === null) return error;
   return new VmlanError(error.code, `${error.message}, held by ${describeOwner(owner)}`, {
-    hint: error.hint ?? 'stop that process, or use another address',
+    hint: error.hint ?? 'stop that process, or choose another port',
     cause: error,
   });
 }

@@ -15,7 +15,7 @@ export async function clearPath(path: string): Promise<void> {
   if (stat === undefined) return assertDirectory(dirname(path));
   if (!stat.isSocket()) {
     throw new VmlanError('address-in-use', `${path} exists and is no socket`, {
-      hint: 'move it away, or use another path',
+      hint: `look at it: ls -l ${path}; move it away, or use another path`,
     });
   }
   if (await isListenedAt(path)) throw new VmlanError('address-in-use', `the socket ${path} is in use`);
@@ -25,7 +25,9 @@ export async function clearPath(path: string): Promise<void> {
 function assertDirectory(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined)
-    throw new VmlanError('not-found', `the directory ${path} does not exist`, { hint: 'create it first' });
+    throw new VmlanError('not-found', `the directory ${path} does not exist`, {
+      hint: `make it first: mkdir -p ${path}`,
+    });
   if (!stat.isDirectory()) throw new VmlanError('invalid', `${path} is no directory`);
 }
 
