@@ -336,6 +336,9 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   EventView: {
     text: 'One `data:` line of the event stream; the SSE `event:` is `type`, the SSE `id:` is `id`.',
-    keys: {},
+    keys: {
+      id: 'Grows, also over the start of another daemon.',
+      type: '`events-missed`: what came between the id that the reader names and this one is not known any more.',
+    },
   },
 };

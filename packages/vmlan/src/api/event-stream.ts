@@ -45,7 +45,8 @@ export function streamEvents(
 }
 
 const isWanted = (event: EventView, { network, guest }: EventsQuery): boolean =>
-  (network === undefined || event.network === network) && (guest === undefined || event.guest === guest);
+  event.type === 'events-missed' ||
+  ((network === undefined || event.network === network) && (guest === undefined || event.guest === guest));
 
 /** The id of a `Last-Event-ID` header; null when there is none that makes sense. */
 export function lastEventId(header: string | readonly string[] | undefined): number | null {

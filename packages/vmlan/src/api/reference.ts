@@ -36,6 +36,9 @@ api() { local path=$1; shift; curl --silent --show-error --fail-with-body --unix
   from counters or states. A change with \`If-Match: ETAG\` is made only if nobody else made one meanwhile; otherwise the
   answer is 412 \`precondition-failed\`. \`If-None-Match\` on a GET answers 304 while nothing has changed.
 - What is made answers 201 with its \`Location\`.
+- Events have ids that grow, also over the start of another daemon. A reader that comes back with \`Last-Event-ID\`, as
+  browsers do by themselves, gets what it missed of the last 1 024; where some of it is not known any more, above all that
+  of a daemon before, the first event is \`events-missed\`: look at what is there then.
 - Times are milliseconds since 1970.
 - How much a request may hold and how long it may take stands in [limits.md](limits.md).
 `;

@@ -20,13 +20,17 @@ test('who comes back hears what was missed', () => {
     hub.after(1).map(({ message }) => message),
     ['b', 'c'],
   );
-  assert.equal(hub.after(1e12).length, 3, 'also who heard a daemon whose clock ran ahead');
+  const told = (id: number): string[] => hub.after(id).map(({ type }) => type);
+  assert.deepEqual(told(1e12), ['events-missed', ...Array.from({ length: 3 }, () => 'warning')], 'a clock set back');
 });
 
 test('memory and readers are bounded', () => {
   const hub = new EventHub(0);
   for (let i = 0; i < MAX_REMEMBERED_EVENTS + 5; i++) hub.publish('warning', {}, '');
   assert.deepEqual([hub.after(0).length, hub.after(0)[0]?.id], [MAX_REMEMBERED_EVENTS, 6]);
+  const [missed, first] = hub.after(4);
+  assert.deepEqual([missed?.type, missed?.id, first?.id], ['events-missed', 5, 6]);
+  assert.equal(hub.after(5)[0]?.id, 6, 'told once');
   const heard = Array.from({ length: MAX_EVENT_READERS }, () => 0);
   const subscriptions = heard.map((_, i) => hub.subscribe(() => heard[i]!++));
   assert.throws(() => hub.subscribe(() => assert.fail()), { code: 'exhausted', hint: /end one/ });

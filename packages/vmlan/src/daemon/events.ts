@@ -21,9 +21,12 @@ export class EventHub implements EventSource {
   readonly #listeners = new Set<(event: EventView) => void>();
   readonly #remembered: EventView[] = [];
   #lastId: number;
+  /** The last event that is not remembered; before the first one of this daemon are those of others. */
+  #forgottenId: number;
 
   constructor(startedMs: number) {
     this.#lastId = startedMs;
+    this.#forgottenId = startedMs;
   }
 
   publish(type: EventType, subject: EventSubject, message: string): void {
@@ -36,13 +39,27 @@ export class EventHub implements EventSource {
       message,
     };
     this.#remembered.push(event);
-    if (this.#remembered.length > MAX_REMEMBERED_EVENTS) this.#remembered.shift();
+    if (this.#remembered.length > MAX_REMEMBERED_EVENTS) this.#forgottenId = this.#remembered.shift()!.id;
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** An id that lies ahead is of an earlier daemon, before the clock was set back: to its reader all of these are new. */
+  /**
+   * 0 is before all; of any other id, what came behind it and is forgotten is told to be missing.  One that lies ahead is
+   * of an earlier daemon, before the clock was set back: to its reader all of these are new.
+   */
   after(id: number): readonly EventView[] {
-    return id > this.#lastId ? [...this.#remembered] : this.#remembered.filter((event) => event.id > id);
+    const isKnown = id === 0 || (id >= this.#forgottenId && id <= this.#lastId);
+    if (!isKnown) return [this.#missed(), ...this.#remembered];
+    return this.#remembered.filter((event) => event.id > id);
+  }
+
+  /** Its id is that of the last one that is missing: who comes back with it misses nothing more. */
+  #missed(): EventView {
+    const message = 'events before this one are not known any more: look at what is there';
+    return {
+      ...{ id: this.#forgottenId, timeMs: Date.now(), type: 'events-missed', message },
+      ...{ network: null, guest: null },
+    };
   }
 
   subscribe(listener: (event: EventView) => void): Disposable {

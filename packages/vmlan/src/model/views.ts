@@ -419,6 +419,7 @@ export const EVENT_TYPES: readonly [
   'shape-set',
   'shape-removed',
   'warning',
+  'events-missed',
 ] = [
   'network-started',
   'network-stopped',
@@ -440,13 +441,16 @@ export const EVENT_TYPES: readonly [
   'shape-set',
   'shape-removed',
   'warning',
+  'events-missed',
 ];
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** One `data:` line of the event stream; the SSE `event:` is `type`, the SSE `id:` is `id`. */
 export interface EventView {
+  /** Grows, also over the start of another daemon. */
   readonly id: number;
   readonly timeMs: number;
+  /** `events-missed`: what came between the id that the reader names and this one is not known any more. */
   readonly type: EventType;
   readonly network: string | null;
   readonly guest: string | null;
