@@ -71,6 +71,19 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
       source: '`daemon`, or the name of a network.',
     },
   },
+  LookupQuery: {
+    keys: {
+      name: 'A name; an IP address stands for its name in the reverse zone.',
+      type: '`AAAA`, or TYPE123. Omitted: A, and PTR for an address.',
+    },
+  },
+  LookupView: {
+    keys: {
+      status: 'NOERROR without answers: the name exists, and has no such record.',
+      authoritative: 'The network knows the name itself; else the resolver of the host was asked.',
+      name: 'The name and the type that were asked for.',
+    },
+  },
   NetworkCreate: {
     keys: {
       config: 'As under `networks: NAME:` in networks.yaml.',
@@ -295,6 +308,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     keys: {
       host: 'As in ForwardInput, written in full.',
       origin: '`config`: from networks.yaml; `api`: added live and kept.',
+      connections: 'All that came since it listens, not those that are open; with UDP, clients.',
     },
   },
   AttachResult: {

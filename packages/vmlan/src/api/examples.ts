@@ -43,6 +43,7 @@ export const API_EXAMPLES: readonly ApiExample[] = [
   { route: 'updateGuest', params: WEB, body: { connected: false } },
   { route: 'listGuests', query: { network: 'lab' } },
   { route: 'listLeases', params: LAB },
+  { route: 'lookUp', params: LAB, query: { name: 'host.vmlan.internal' } },
   { route: 'createForward', body: { host: '127.0.0.1:9090', guest: 'web:80', network: 'lab' } },
   { route: 'listForwards' },
   { route: 'getForward', params: FORWARD },

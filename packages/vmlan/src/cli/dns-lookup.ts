@@ -1,5 +1,5 @@
 /**
- * A name looked up the way the gateway of a network does: its own records and guests first, then the host's resolver.
+ * A name looked up while no network runs: in the records that are kept, else by the host's resolver.
  *
  * Zone: control.  Runs in the command line, so that nothing is asked of a running guest; aliases (CNAME) are followed
  * at most MAX_ALIASES deep, RFC 1034 §3.6.2.
@@ -16,7 +16,7 @@ export interface Answer {
 }
 
 const MAX_ALIASES = 8;
-const LIST_HINT = 'what vmlan knows: vmlan dns list';
+const LIST_HINT = 'no network was asked, for none runs: vmlan network start NAME; what vmlan knows: vmlan dns list';
 const HOST_TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'NS', 'PTR', 'SRV', 'TXT', 'CAA', 'SOA'] as const;
 type HostType = (typeof HOST_TYPES)[number];
 

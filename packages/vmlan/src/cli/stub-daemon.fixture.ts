@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { ERROR_CODES, VmlanError } from '../client/errors.ts';
 import { API_ROUTES } from '../model/api.ts';
 import type {
+  Lookup,
   AttachInput,
   AttachResult,
   EventView,
@@ -153,6 +154,8 @@ export class StubDaemon {
   failure: { route: RouteName; error: VmlanError } | null = null;
   /** How often it fails; then no longer. */
   failures: number = Infinity;
+  /** What the DNS of each network answers; null: none runs. */
+  lookup: Lookup | null = null;
   readonly #server: Server;
 
   static async start(): Promise<StubDaemon> {
@@ -309,6 +312,9 @@ export class StubDaemon {
           problem: null,
           connections: 0,
         };
+      case 'lookUp':
+        if (this.lookup === null) throw new VmlanError('unavailable', 'the network does not run');
+        return { network: params['name'], name: query['name'], type: query['type'], ...this.lookup };
       case 'listRecords':
         return here(this.records);
       case 'createRecord':

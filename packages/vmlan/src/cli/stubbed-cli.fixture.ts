@@ -28,6 +28,7 @@ export function stubbedCli(): StubbedCli {
     daemon.guests = [guestView('web')];
     daemon.forwards = [];
     daemon.records = [];
+    daemon.lookup = null;
   });
   const ask = (line: string, options: CaptureOptions = {}): Promise<Ran> =>
     vmlan(line.split(' '), { ...options, env: { VMLAN_HOST: `unix://${daemon.socket}`, ...options.env } });

@@ -34,6 +34,7 @@ export const ROUTE_LINES: Readonly<Record<RouteName, string>> = {
   deleteGuest: 'DELETE /v1/guests/:name',
   attachGuest: 'POST /v1/guests/:name/attach',
   detachGuest: 'POST /v1/guests/:name/detach',
+  lookUp: 'GET /v1/networks/:name/lookup',
   listForwards: 'GET /v1/forwards',
   createForward: 'POST /v1/forwards',
   getForward: 'GET /v1/forwards/:id',

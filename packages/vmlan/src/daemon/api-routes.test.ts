@@ -120,10 +120,10 @@ describe('every route', () => {
     await using daemon = await TestDaemon.start(CONFIG);
     for (const [name, route] of ROUTES.filter(([, { path }]) => path.includes(':'))) {
       if (name === 'attachGuest') continue; // registers who is not there
-      const example = API_EXAMPLES.find(({ route: one }) => one === name)?.body;
+      const { body: example, query = {} } = API_EXAMPLES.find(({ route: one }) => one === name) ?? {};
       const answer = await rawRequest(socketOf(daemon), {
         method: route.method,
-        path: filled(route.path, { name: 'nobody', id: 'nobody' }),
+        path: `${filled(route.path, { name: 'nobody', id: 'nobody' })}?${new URLSearchParams(query).toString()}`,
         ...(example === undefined ? {} : { body: JSON.stringify(example) }),
       });
       assertProblem(answer, 'not-found', name);

@@ -6,7 +6,9 @@ import { daemonSettings } from './config-view.ts';
 import { CONFIG, TestDaemon } from './daemon.fixture.ts';
 
 test('every value says where it comes from', async () => {
-  await using daemon = await TestDaemon.start(`${CONFIG}  free: { mode: shared, gateway: , hostAccess: [80] }\n`);
+  await using daemon = await TestDaemon.start(
+    `${CONFIG}  free: { mode: shared, gateway: , hostAccess: [80], forwards: [{ host: 53, guest: dns:53, protocol: udp }] }\n`,
+  );
   const { file, exists, entries } = await daemon.client.call('getConfig');
   assert.deepEqual([file, exists], [daemon.paths.config, true]);
   const byKey = new Map(entries.map(({ key, value, origin, place }) => [key, [value, origin, place]]));
@@ -21,6 +23,7 @@ test('every value says where it comes from', async () => {
     ['networks.lab.isolation.host', [false, 'default', null]],
     ['networks.lan.interface', ['eth0', 'file', `${file}:10`]],
     ['networks.free.hostAccess', ['80', 'file', `${file}:11`]],
+    ['networks.free.forwards', ['127.0.0.1:53=dns:53/udp', 'file', `${file}:11`]],
     ['networks.user-v2.mode', ['user-v2', 'default', null]],
   ];
   for (const [key, entry] of want) assert.deepEqual(byKey.get(key), entry, key);

@@ -52,7 +52,7 @@ const ROWS: readonly Row[] = [
   { key: 'isolation.guests', value: ({ isolation }) => isolation.guests },
   { key: 'isolation.host', value: ({ isolation }) => isolation.host },
   { key: 'filter', value: ({ filter }) => filter },
-  { key: 'forwards', value: ({ forwards }) => list(forwards.map(({ host, guest }) => `${host}=${guest}`)) },
+  { key: 'forwards', value: ({ forwards }) => list(forwards.map(forwardText)) },
   { key: 'autostart', value: ({ autostart }) => autostart },
   { key: 'socket', value: ({ socket }) => socket },
   {
@@ -140,3 +140,7 @@ function settingEntry(
     ? { key, value, origin: 'default', place: null }
     : { key, value, origin: 'environment', place: used };
 }
+
+/** As `vmlan network create --forward` takes it. */
+const forwardText = ({ host, guest, protocol, direction }: Network['forwards'][number]): string =>
+  `${host}=${guest}${protocol === 'udp' ? '/udp' : ''}${direction === 'reverse' ? '/reverse' : ''}`;

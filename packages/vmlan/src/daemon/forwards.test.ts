@@ -29,6 +29,16 @@ describe('forwards', () => {
     assert.equal((await driver.snapshot('lab')).forwards.length, 1);
   });
 
+  test('to an address are of the network whose subnet has it', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    const { client } = daemon;
+    const add = (guest: string): Promise<{ readonly network: string }> =>
+      client.call('createForward', { body: { host: 'auto', guest } });
+    assert.equal((await add('10.77.0.44:80')).network, 'lab');
+    assert.equal((await add('nobody-yet:80')).network, (await client.call('status')).defaultNetwork);
+    await assert.rejects(add('10.66.0.1:80'), problem('invalid', /10\.66\.0\.1 lies outside/, /vmlan network list/));
+  });
+
   test('at port `auto` get one that is free, and keep it', async () => {
     await using daemon = await TestDaemon.start(CONFIG);
     const { client } = daemon;
@@ -96,6 +106,34 @@ describe('records', () => {
     assert.equal((await client.call('listRecords', { query: { network: 'lab' } })).length, 2);
     await client.call('deleteRecord', { params: { id: added.id } });
     assert.equal((await driver.observe('lab')).applied?.records.length, 1);
+  });
+
+  test('are of the network whose domain has their name, else of the default one', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    const { client } = daemon;
+    const add = async (name: string, network?: string): Promise<string> =>
+      (await client.call('createRecord', { body: { name, network, type: 'A', value: '10.0.0.1' } })).network;
+    const { defaultNetwork } = await client.call('status');
+    assert.notEqual(defaultNetwork, 'lab');
+    assert.equal(await add('Registry.Lab.Internal.'), 'lab');
+    assert.equal(await add('lab.internal'), 'lab');
+    assert.equal(await add('notlab.internal'), defaultNetwork);
+    assert.equal(await add('registry.lab.internal', defaultNetwork!), defaultNetwork);
+  });
+
+  test('of guests have each an identifier of their own', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    const { client, driver } = daemon;
+    await client.call('attachGuest', { params: { name: 'db' }, body: { network: 'lab' } });
+    await driver.guestArrives('lab', 'db/0');
+    const records = await client.call('listRecords', { query: { network: 'lab' } });
+    const ids = records.filter(({ origin }) => origin === 'guest').map(({ id }) => id);
+    assert.ok(ids.length > 0);
+    assert.equal(new Set(ids).size, ids.length);
+    for (const id of ids) {
+      assert.doesNotMatch(id, /\s/);
+      assert.equal((await client.call('getRecord', { params: { id } })).id, id);
+    }
   });
 
   test('that cannot be are refused', async () => {

@@ -77,10 +77,16 @@ export class Forwards {
     });
   }
 
-  /** The named one, else that of the guest, else the default. */
+  /** The named one, else that of the guest or its address, else the default. */
   #networkFor(input: ForwardInput, forward: Forward): Network {
     const guest = forward.guestName === null ? undefined : this.#context.store.guests.get(forward.guestName);
-    return this.#networks.getOrDefault(input.network ?? guest?.nics[0]?.network);
+    return this.#networks.getOrDefault(input.network ?? guest?.nics[0]?.network ?? this.#networkWith(forward)?.name);
+  }
+
+  /** The one whose subnet has the address that is the target. */
+  #networkWith(forward: Forward): Network | undefined {
+    if (forward.direction === 'reverse' || forward.guestName !== null) return undefined;
+    return this.#networks.all.find(({ ipv4, ipv6 }) => forwardTargetProblem(forward, ipv4, ipv6) === null);
   }
 
   #check(network: Network, forward: Forward): void {
@@ -91,7 +97,11 @@ export class Forwards {
       );
     }
     const problem = forwardTargetProblem(forward, network.ipv4, network.ipv6);
-    if (problem !== null) throw new VmlanError('invalid', `guest: ${problem}`);
+    if (problem !== null) {
+      throw new VmlanError('invalid', `guest: ${problem}`, {
+        hint: `it is asked of network "${network.name}"; the subnets of all: vmlan network list`,
+      });
+    }
     const id = forwardId(network.name, forward);
     for (const { name, other } of this.#all()) {
       const clash = other.id === id ? forward.host : clashingListen(forward, other.forward);
@@ -155,7 +165,7 @@ export class Records {
 
   add(input: RecordInput): Promise<StoredRecord> {
     return this.#serial.run(QUEUE, async () => {
-      const network = this.#networks.getOrDefault(input.network);
+      const network = this.#networks.getOrDefault(input.network ?? this.#networkOf(input.name)?.name);
       checkValue(input);
       const { name, type, value } = input;
       const stored = {
@@ -178,6 +188,13 @@ export class Records {
       this.#context.events.publish('record-added', { network: network.name }, `${name} ${type} ${value}`);
       return stored;
     });
+  }
+
+  /** The network whose domain the name lies in, the closest one. */
+  #networkOf(name: string): Network | undefined {
+    return this.#networks.all
+      .filter(({ dns: { domain } }) => name === domain || name.endsWith(`.${domain}`))
+      .sort((a, b) => b.dns.domain.length - a.dns.domain.length)[0];
   }
 
   configured(network: Network): readonly (Omit<StoredRecord, 'type'> & { readonly type: string })[] {

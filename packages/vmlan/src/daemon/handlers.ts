@@ -17,6 +17,7 @@ import { NetworkConfigs } from './network-configs.ts';
 import type { ChangeOptions } from './network-configs.ts';
 import type { Networks } from './networks.ts';
 import { Presenter } from './presenter.ts';
+import { lookUp } from './lookups.ts';
 import { probeGuest } from './probes.ts';
 import { Shapes } from './shapes.ts';
 import { Subjects } from './subjects.ts';
@@ -116,6 +117,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
       await guests.detach(params.name, body.network);
       return null;
     },
+    lookUp: ({ params, query }) => lookUp(driver, networks, params.name, query),
     listForwards: ({ query }) => show.forwards(query.network),
     createForward: async ({ body }) => show.forward((await forwards.add(body)).id),
     getForward: ({ params }) => show.forward(params.id),

@@ -221,8 +221,8 @@ export class Presenter {
         const name = guestNames(registered.get(guest.nic) ?? guest.guest, [network.dns.domain])[0]!;
         const shared = { network: network.name, name, ttl: null, origin: 'guest' } as const;
         return [
-          ...guest.address4.map((value) => ({ ...shared, id: `${guest.nic} A`, type: 'A', value })),
-          ...guest.address6.map((value) => ({ ...shared, id: `${guest.nic} AAAA`, type: 'AAAA', value })),
+          ...guest.address4.map((value) => ({ ...shared, id: `${guest.nic}/${value}`, type: 'A', value })),
+          ...guest.address6.map((value) => ({ ...shared, id: `${guest.nic}/${value}`, type: 'AAAA', value })),
         ];
       });
   }

@@ -22,6 +22,7 @@ import type {
   ShapeSpec,
 } from '../engine/control-messages.ts';
 import type { FlowOrder, FlowProtocol } from '../model/flows.ts';
+import type { Lookup } from '../model/lookups.ts';
 import type { Network } from '../model/network.ts';
 
 export interface Capabilities {
@@ -195,6 +196,8 @@ export interface Driver {
   flows(network: string, request: FlowRequest): Promise<readonly FlowSnapshot[]>;
   /** Tries a port of a guest of a running network, by its name. */
   probe(network: string, guest: string, protocol: 'tcp' | 'udp', port: number): Promise<ProbeOutcome>;
+  /** Asks the DNS of a running network as a guest would; an IP address stands for its name in the reverse zone. */
+  lookUp(network: string, name: string, type: string): Promise<Lookup>;
   /** Frames of a running network as they come by. Throws VmlanError `invalid` for a filter that is none. */
   capture(network: string, request: CaptureRequest): Promise<CaptureStream>;
   /** The leases of a network as its services store them, also while it does not run. */

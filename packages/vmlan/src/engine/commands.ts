@@ -102,6 +102,9 @@ export class Commands {
       case 'probe':
         probes.start(command, loop.now, answer);
         return LATER;
+      case 'look-up':
+        segments.lookUp(command.query, loop.now, answer);
+        return LATER;
       case 'start-capture':
         return captures.start(command.captureId, command.spec, command.ring);
       case 'stop-capture':

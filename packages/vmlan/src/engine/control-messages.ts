@@ -249,6 +249,8 @@ export type ToEngine =
       readonly protocol: 'tcp' | 'udp';
       readonly port: number;
     }
+  /** Asks the DNS of the network as a guest would. Result: the reply as Uint8Array; null: there is none. */
+  | { readonly type: 'look-up'; readonly id: number; readonly query: Uint8Array }
   /** Allocates (or finds) the lease of a NIC without DHCP, for namespaces that are configured by us. Result: AllocatedAddress. */
   | { readonly type: 'allocate'; readonly id: number; readonly nic: string; readonly mac: string }
   /** Result: EngineSnapshot. */

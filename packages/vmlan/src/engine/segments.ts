@@ -5,10 +5,14 @@
  * time finds its conversations where they were.  What the control plane set for the network (records, reverse forwards,
  * the IPv6 route) holds for segments that come later, too.
  */
+import { VmlanError } from '../core/errors.ts';
 import type { Cidr, OutboundPolicy, ReverseTarget } from '../nat/policy.ts';
 import type { Gateway } from '../stack/gateway.ts';
 import type { DnsRecord, EngineConfig } from './control-messages.ts';
 import { type SegmentHost, type SharedParts, createSegment, setRecords } from './segment-host.ts';
+
+/** Whose share of questions the control plane's own are. */
+const CONTROL_CLIENT = 'control';
 
 export class Segments {
   readonly #config: EngineConfig;
@@ -96,6 +100,20 @@ export class Segments {
   setRoute6(reachable: boolean, nowMs: number): void {
     this.#hasRoute6 = reachable && this.#config.outward;
     for (const host of this.#hosts.values()) host.advertiser?.setDefaultRoute(this.#hasRoute6, nowMs);
+  }
+
+  /** Answers as guests are answered; in mode `user`, where each has a service of its own, as the first of them is. */
+  lookUp(query: Uint8Array, nowMs: number, answer: (reply: Uint8Array | null) => void): void {
+    for (const host of this.#hosts.values()) {
+      if (host.dns === null) continue;
+      this.#touch(host);
+      if (!host.dns.onQuery(query, 'tcp', CONTROL_CLIENT, nowMs, (reply) => answer(reply.slice()))) answer(null);
+      return;
+    }
+    throw new VmlanError(
+      'unavailable',
+      'nobody answers names here: no guest is attached, or the network has no addresses',
+    );
   }
 
   flushDns(): void {

@@ -12,6 +12,8 @@ import { NETWORK_CONFIG_ROUTES } from './network-config-routes.ts';
 import type { NetworkConfigRoutes } from './network-config-routes.ts';
 import { flowViewSchema, flowsQuerySchema } from './flows.ts';
 import type { FlowView, FlowsQuery } from './flows.ts';
+import { lookupQuerySchema, lookupViewSchema } from './lookups.ts';
+import type { LookupQuery, LookupView } from './lookups.ts';
 import { probeInputSchema, probeResultSchema } from './probe.ts';
 import type { ProbeInput, ProbeResult } from './probe.ts';
 import type { Route } from './route.ts';
@@ -93,6 +95,7 @@ export interface ApiRoutes extends NetworkConfigRoutes {
   readonly deleteGuest: Route<NamedParams, Nothing, Nothing, null>;
   readonly attachGuest: Route<NamedParams, Nothing, AttachInput, AttachResult>;
   readonly detachGuest: Route<NamedParams, Nothing, DetachInput, null>;
+  readonly lookUp: Route<NamedParams, LookupQuery, Nothing, LookupView>;
   readonly listForwards: Route<Nothing, NetworkQuery, Nothing, readonly ForwardView[]>;
   readonly createForward: Route<Nothing, Nothing, ForwardInput, ForwardView>;
   readonly getForward: Route<IdParams, Nothing, Nothing, ForwardView>;
@@ -284,6 +287,16 @@ export const API_ROUTES: ApiRoutes = {
     body: detachInputSchema,
     ...noResult,
   },
+  lookUp: {
+    method: 'GET',
+    path: '/v1/networks/:name/lookup',
+    summary: 'What the DNS of a running network answers its guests',
+    status: 200,
+    ...none,
+    params: namedParamsSchema,
+    query: lookupQuerySchema,
+    result: lookupViewSchema,
+  },
   listForwards: {
     method: 'GET',
     path: '/v1/forwards',
@@ -447,6 +460,7 @@ export * from './network-config.ts';
 export * from './captures.ts';
 export * from './flows.ts';
 export * from './logs.ts';
+export * from './lookups.ts';
 export * from './probe.ts';
 export * from './requests.ts';
 export type * from './route.ts';

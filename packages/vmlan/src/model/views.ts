@@ -232,6 +232,7 @@ export interface ForwardView {
   readonly origin: 'config' | 'api';
   readonly state: 'listening' | 'waiting-for-guest' | 'stopped' | 'failed';
   readonly problem: Problem | null;
+  /** All that came since it listens, not those that are open; with UDP, clients. */
   readonly connections: number;
 }
 

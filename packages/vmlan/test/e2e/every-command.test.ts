@@ -57,6 +57,8 @@ const LINES: readonly (readonly [line: string, prints: 'data' | 'text' | 'done']
   ['dns add api.lab.internal A 192.168.77.10 --network lab', 'done'],
   ['dns list', 'data'],
   ['dns query web.lab.internal --network lab', 'data'],
+  ['dns query web.vmlan.internal', 'data'],
+  ['dns query host.vmlan.internal AAAA --network lab', 'data'],
   ['shape web --delay 1ms', 'done'],
   ['shape list', 'data'],
   ['capture lab --duration 1s -w FOLDER/lab.pcapng', 'done'],

@@ -38,6 +38,26 @@ describe('dns', () => {
     assert.ok([1, 3].includes((await ask('dns query elsewhere.invalid')).code));
   });
 
+  test('a query is one to the networks that run, as of a guest', async () => {
+    const answer = { name: 'web.vmlan.internal', type: 'A', ttl: 5, value: '192.168.105.5' };
+    cli.daemon.lookup = { status: 'NOERROR', authoritative: true, answers: [answer] };
+    assert.match(await ok('dns query web.vmlan.internal'), /^web\.vmlan\.internal +A +192\.168\.105\.5 +vmlan$/m);
+    cli.daemon.lookup = { ...cli.daemon.lookup, authoritative: false };
+    assert.match(await ok('dns query web.vmlan.internal --network lab'), /192\.168\.105\.5 +host$/m);
+    const wrong = [
+      ['NXDOMAIN', 'dns query wbe', 3, /^vmlan: wbe A: no such name\nhint: .*vmlan dns list\n$/],
+      ['NXDOMAIN', 'dns query 10.1.2.3', 3, /^vmlan: 10\.1\.2\.3 PTR: no such name\n/],
+      ['NOERROR', 'dns query web aaaa', 3, /^vmlan: web exists and has no AAAA record\n/],
+      ['SERVFAIL', 'dns query example.com', 1, /the DNS of network "lab" answers SERVFAIL\nhint: .*vmlan logs lab\n$/],
+    ] as const;
+    for (const [status, line, code, message] of wrong) {
+      cli.daemon.lookup = { status, authoritative: true, answers: [] };
+      const ran = await ask(line);
+      assert.equal(ran.code, code, line);
+      assert.match(ran.stderr, message);
+    }
+  });
+
   test('remove by identifier, or by name what was added', async () => {
     assert.equal(await ok('dns remove r1'), 'www.lab.internal CNAME web.lab.internal. removed\n');
     assert.equal(await ok('dns rm Web.lab.internal'), 'web.lab.internal TXT "hello" removed\n');

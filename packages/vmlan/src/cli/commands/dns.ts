@@ -7,7 +7,7 @@ import { InvalidArgumentError } from 'commander';
 import { VmlanError } from '../../client/errors.ts';
 import type { RecordInput, RecordView } from '../../model/api.ts';
 import type { Context, DefineCommand } from '../context.ts';
-import { lookUp } from '../dns-lookup.ts';
+import { askNetworks } from '../dns-query.ts';
 import { addExamples } from '../examples.ts';
 import { formatTable } from '../output/table.ts';
 import { recordTable } from '../views/forwards.ts';
@@ -49,7 +49,7 @@ const defineAdd: DefineCommand = (command, context) => {
     .argument('<name>', 'the full name, e.g. registry.lab.internal')
     .argument('<type>', 'A, AAAA, CNAME, TXT, NS, MX, SRV, PTR, CAA, HTTPS, SVCB, NAPTR, or TYPE123 with octets in hex')
     .argument('<value...>', 'as in a zone file, e.g. 10 mail.lab.internal for MX')
-    .option('--network <network>', 'the network; the default one without it')
+    .option('--network <network>', 'the network; without it the one whose domain has the name, else the default one')
     .option('--ttl <seconds>', 'how long answers may be kept', parseSeconds)
     .action(async (name: string, type: string, value: string[], { network, ttl }: AddOptions) => {
       const body: RecordInput = {
@@ -124,16 +124,16 @@ const defineQuery: DefineCommand = (command, context) => {
   const query = command
     .command('query')
     .description(
-      'Answer as guests are answered: from the records and guests of the networks, else by the resolver of this host.',
+      'Ask the DNS of a network as its guests do: it knows records, guests and the host, and asks the resolver of this host ' +
+        'for all else. Without --network those that run are asked, until one has an answer.',
     )
     .summary('look a name up as guests do');
   query
-    .argument('<name>', 'the full name')
-    .argument('[type]', 'type of the records', 'A')
+    .argument('<name>', 'a name, or an address for the names that it has')
+    .argument('[type]', 'type of the records; A, or PTR of an address, without it')
     .option('--network <network>', 'as a guest of this network')
-    .action(async (name: string, type: string, { network }: { network?: string }) => {
-      const records = await context.client.call('listRecords', { query: { network } });
-      const answers = await lookUp(records, name, type.toUpperCase());
+    .action(async (name: string, type: string | undefined, { network }: { network?: string }) => {
+      const answers = await askNetworks(context.client, { name, type, network });
       await context.output.show(answers, {
         table: (coloured) =>
           formatTable(
@@ -151,6 +151,7 @@ const defineQuery: DefineCommand = (command, context) => {
     });
   addExamples(query, [
     ['the addresses of a guest', 'vmlan dns query web.vmlan.internal AAAA'],
+    ['whose address is it?', 'vmlan dns query 192.168.104.2'],
     ['a name of the outside', 'vmlan dns query example.com MX'],
   ]);
 };

@@ -5,6 +5,23 @@ import { stubbedCli } from '../stubbed-cli.fixture.ts';
 const cli = stubbedCli();
 const { ask } = cli;
 
+test('the protocol may stand behind a port, and is no part of a path', async () => {
+  const added = async (line: string): Promise<unknown> => {
+    cli.daemon.changes.length = 0;
+    await ask(`forward add ${line}`);
+    const { host, guest, protocol } = JSON.parse(/\{\} (.*)$/.exec(cli.daemon.changes[0] ?? '')?.[1] ?? '{}') as Record<
+      string,
+      string
+    >;
+    return [host, guest, protocol];
+  };
+  assert.deepEqual(await added('5353 dns:53/udp'), ['5353', 'dns:53', 'udp']);
+  assert.deepEqual(await added('127.0.0.1:5353/udp dns:53'), ['127.0.0.1:5353', 'dns:53', 'udp']);
+  assert.deepEqual(await added('--udp 5353 dns:53'), ['5353', 'dns:53', 'udp']);
+  assert.deepEqual(await added('8080/tcp web:80/tcp'), ['8080', 'web:80', 'tcp']);
+  assert.deepEqual(await added('/run/udp web:80'), ['/run/udp', 'web:80', 'tcp']);
+});
+
 test('forwards are removed by identifier, or by where they listen', async () => {
   const forward = {
     network: 'lab',

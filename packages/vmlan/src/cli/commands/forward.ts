@@ -52,15 +52,16 @@ const defineAdd: DefineCommand = (command, context) => {
       'PORT or `auto` for a free one, ADDRESS:PORT, *:PORT, a range FIRST-LAST of ports, or the path of a unix socket',
     )
     .argument('<target>', "GUEST:PORT or ADDRESS:PORT; with --reverse the gateway's PORT that guests connect to")
-    .option('--udp', 'UDP instead of TCP')
+    .option('--udp', 'UDP instead of TCP; /udp behind a port says the same')
     .option('--reverse', 'from the guests to the host')
-    .option('--network <network>', "the network; the guest's own without it")
+    .option('--network <network>', "the network; the guest's own, or that of the address, without it")
     .action(async (host: string, guest: string, options: AddOptions) => {
+      const written = [host, guest].map(withoutProtocol);
       const body: ForwardInput = {
-        host,
-        guest,
+        host: written[0]!.text,
+        guest: written[1]!.text,
         network: options.network,
-        protocol: options.udp === true ? 'udp' : 'tcp',
+        protocol: options.udp === true || written.some(({ protocol }) => protocol === 'udp') ? 'udp' : 'tcp',
         direction: options.reverse === true ? 'reverse' : 'host',
       };
       const forward = await context.client.call('createForward', { body });
@@ -74,6 +75,7 @@ const defineAdd: DefineCommand = (command, context) => {
     ["the host's port 8080 leads to the guest's port 80", 'vmlan forward add 8080 web:80'],
     ['reachable from other machines too', 'vmlan forward add 0.0.0.0:8080 web:80'],
     ['a port of the host that is free', 'vmlan forward add auto web:22'],
+    ['a UDP port', 'vmlan forward add 5353 dns:53/udp'],
     ['a range of UDP ports', 'vmlan forward add --udp 6000-6010 web:6000-6010'],
     [
       'guests reach a unix socket of the host at port 5000 of the gateway',
@@ -81,6 +83,12 @@ const defineAdd: DefineCommand = (command, context) => {
     ],
   ]);
 };
+
+/** `53/udp` is port 53 of UDP; the path of a socket, which may end like this, has its slash first. */
+function withoutProtocol(word: string): { readonly text: string; readonly protocol: string | undefined } {
+  const [, text = word, protocol] = /^([^/]+)\/(tcp|udp)$/.exec(word) ?? [];
+  return { text, protocol };
+}
 
 const defineRemove: DefineCommand = (command, context) => {
   const remove = command

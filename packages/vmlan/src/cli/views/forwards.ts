@@ -15,7 +15,7 @@ const FORWARD_COLUMNS: readonly Column<ForwardView>[] = [
   { title: '', value: (forward) => (forward.direction === 'host' ? '->' : '<-') },
   { title: 'guest', value: (forward) => forward.guest },
   { title: 'network', value: (forward) => forward.network },
-  { title: 'open', value: (forward) => forward.connections, align: 'right' },
+  { title: 'connections', value: (forward) => forward.connections, align: 'right' },
   { title: 'state', value: (forward) => forward.state, colour: (forward) => stateColour(forward.state) },
 ];
 

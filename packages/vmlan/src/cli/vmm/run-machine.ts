@@ -144,7 +144,8 @@ async function runInBackground(
   const nic = await untilAddress(context, attached, pid, logPath, request.waitMs);
   const ip = nic === null ? null : firstAddress4(nic);
   const ipv6 = nic === null ? null : firstAddress6(nic);
-  const place = ip === null ? 'waits for its address' : `has ${[ip, ipv6].filter((each) => each !== null).join(', ')}`;
+  // Of IPv6 it may have as much as it has had time for, which is no news.
+  const place = ip === null ? 'waits for its address' : `has ${ip}`;
   await context.output.show(
     { guest: attached.guest, network: attached.network, mac: attached.mac, ip, ipv6, pid, log: logPath },
     {

@@ -16,6 +16,7 @@ import type {
   NicConfig,
   ProbeOutcome,
 } from '../../engine/control-messages.ts';
+import type { Lookup } from '../../model/lookups.ts';
 import { MODES } from '../../model/network.ts';
 import type { Network } from '../../model/network.ts';
 import { formatIpv4, parseIpv4 } from '../../wire/address.ts';
@@ -207,6 +208,12 @@ export class FakeDriver implements Driver {
   async probe(network: string, guest: string): Promise<ProbeOutcome> {
     const nic = (await this.snapshot(network)).guests.find((one) => one.guest === guest && one.link !== 'none');
     return nic === undefined ? { address: null, state: 'absent' } : { address: nic.address4[0] ?? null, state: 'open' };
+  }
+
+  /** Knows no name. */
+  async lookUp(network: string): Promise<Lookup> {
+    this.#mustRun(network);
+    return { status: 'NXDOMAIN', authoritative: true, answers: [] };
   }
 
   /** One frame, whatever was asked for: the capture ends with it, or when it is told to. */

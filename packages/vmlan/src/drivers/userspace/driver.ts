@@ -18,6 +18,7 @@ import type {
 } from '../../engine/control-messages.ts';
 import { readText } from '../../sys/durable-file.ts';
 import type { UserIds } from '../../sys/privileges.ts';
+import type { Lookup } from '../../model/lookups.ts';
 import { afterSteps } from '../applied-state.ts';
 import { applySteps, oneByOne } from '../apply.ts';
 import type {
@@ -371,6 +372,10 @@ export class UserspaceDriver implements Driver {
 
   async probe(network: string, guest: string, protocol: 'tcp' | 'udp', port: number): Promise<ProbeOutcome> {
     return (await this.#mustRun(network)).client.call('probe', { guest, protocol, port });
+  }
+
+  async lookUp(network: string, name: string, type: string): Promise<Lookup> {
+    return (await this.#mustRun(network)).client.call('look-up', { name, type });
   }
 
   async capture(network: string, request: CaptureRequest): Promise<CaptureStream> {

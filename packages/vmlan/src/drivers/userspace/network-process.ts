@@ -162,6 +162,8 @@ function dispatch(service: NetworkService, method: string, params: unknown): Pro
       return service.probe(params as Methods['probe']['params']);
     case 'pulse':
       return service.pulse();
+    case 'look-up':
+      return service.lookUp(params as Methods['look-up']['params']);
     case 'snapshot':
       return service.snapshot(params as Methods['snapshot']['params']);
     default:

@@ -27,6 +27,7 @@ import { CaptureSession } from './capture-session.ts';
 import type { EngineHandle } from '../../engine/control-messages.ts';
 import type { LeaseFile } from './lease-file.ts';
 import type { LiveStep, Methods, ObserveResult } from './protocol.ts';
+import { makeQuestion, readLookup } from './look-up.ts';
 import { clearPath, removeSocket } from './socket-path.ts';
 
 /** Longer than the helper that makes the TAP may take. */
@@ -186,6 +187,11 @@ export class NetworkService {
   async probe({ guest, protocol, port }: Methods['probe']['params']): Result<'probe'> {
     const outcome = await this.#engine.request({ type: 'probe', guest, protocol, port });
     return outcome as Methods['probe']['result'];
+  }
+
+  async lookUp({ name, type }: Methods['look-up']['params']): Result<'look-up'> {
+    const reply = await this.#engine.request({ type: 'look-up', query: makeQuestion(name, type) });
+    return readLookup(reply as Uint8Array | null);
   }
 
   /** Starts to keep frames; `begin` says where they go. */

@@ -13,6 +13,7 @@ import type {
   ProbeOutcome,
   SnapshotScope,
 } from '../../engine/control-messages.ts';
+import type { Lookup } from '../../model/lookups.ts';
 import type { UserIds } from '../../sys/privileges.ts';
 import type { AppliedState, CaptureRequest, FlowRequest, Step, WantedLink } from '../driver.ts';
 import type { NetworkPaths } from '../network-paths.ts';
@@ -91,6 +92,7 @@ export interface Methods {
   };
   /** Answered by way of the datapath: both threads are there. */
   readonly pulse: { readonly params: object; readonly result: null };
+  readonly 'look-up': { readonly params: { readonly name: string; readonly type: string }; readonly result: Lookup };
   /** After the answer the connection carries the capture, until it ends; END_CAPTURE asks for that. */
   readonly capture: { readonly params: CaptureRequest; readonly result: null };
   readonly stop: { readonly params: object; readonly result: null };
