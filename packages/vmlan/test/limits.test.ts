@@ -219,6 +219,10 @@ const DECIDED_BY: Readonly<Record<string, readonly string[]>> = {
   'files of forwards, records, shapes': ['daemon/store FILES_PER_KIND'],
   backup: ['daemon/backup-file MAX_BACKUP_BYTES'],
   'wait of a backup for changes under way': ['daemon/store REST_TIMEOUT_MS'],
+  descriptors: ['engine/worker MAX_RESERVED_DESCRIPTORS'],
+  'clients of a forward without a descriptor': ['engine/host-forwards REST_MS'],
+  'heartbeat of a network': ['drivers/userspace/driver HEARTBEAT_MS'],
+  'timer that comes late': ['drivers/userspace/rpc LATE_MS'],
 };
 
 const rows = new Map<string, string>();

@@ -9,6 +9,7 @@ import { connect, createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { Counters } from '../core/counters.ts';
 import { MAPPED } from '../stack/path.ts';
+import * as C from '../sys/constants.ts';
 import { openLibc } from '../sys/libc.ts';
 import { SockAddr } from '../sys/sockaddr.ts';
 import { HostForwards } from './host-forwards.ts';
@@ -38,7 +39,7 @@ class Bench {
   async converse(): Promise<() => void> {
     const client = connect(this.port, '127.0.0.1');
     await once(client, 'connect');
-    const accepted = this.forwards.accept(this.fd);
+    const accepted = this.forwards.accept(this.fd, 0);
     assert.ok(accepted >= 0);
     return () => {
       client.destroy();
@@ -68,6 +69,27 @@ async function refused(port: number): Promise<string> {
 }
 
 describe('the socket of a TCP forward', () => {
+  test('rests while no descriptor is left, and takes who waited', async () => {
+    const bench = new Bench();
+    const looks: number[] = [];
+    bench.forwards.watch(bench.fd, (nowMs) => {
+      looks.push(bench.forwards.accept(bench.fd, nowMs));
+    });
+    bench.mute(false);
+    bench.sys.accept = () => -C.EMFILE;
+    const client = connect(bench.port, '127.0.0.1');
+    await once(client, 'connect');
+    const idle = { pollAt: () => Infinity, poll: () => {} };
+    for (let i = 0; i < 5; i++) bench.loop.turn(idle, 5);
+    assert.deepEqual(looks, [-C.EMFILE]);
+    Reflect.deleteProperty(bench.sys, 'accept');
+    for (let i = 0; i < 100 && looks.length < 2; i++) bench.loop.turn(idle, 10);
+    assert.ok(looks[1]! >= 0);
+    client.destroy();
+    bench.sys.close(looks[1]!);
+    bench.close();
+  });
+
   test('refuses while muted, listens, and refuses again', async () => {
     const bench = new Bench();
     assert.equal(await refused(bench.port), 'ECONNREFUSED');

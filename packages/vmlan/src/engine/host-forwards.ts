@@ -16,6 +16,9 @@ import { SockAddr } from '../sys/sockaddr.ts';
 import type { Sys } from '../sys/sys.ts';
 
 const BACKLOG = 1024;
+/** How long clients wait for the next look when no descriptor or memory is left. */
+const REST_MS = 100;
+const EXHAUSTED: readonly number[] = [-C.EMFILE, -C.ENFILE, -C.ENOMEM, -C.ENOBUFS];
 const MODE_OWNER_ONLY = 0o600;
 const DISCARD_PORT = 9;
 const LOOPBACK_4 = 0x7f00_0001;
@@ -66,8 +69,10 @@ export class HostForwards implements ForwardSockets {
     this.#sources[fd] = { onReady: (mask, nowMs) => this.#onReady(fd, mask, nowMs, onReady) };
   }
 
-  accept(fd: number): number {
-    return this.#sys.accept(fd, 0);
+  accept(fd: number, nowMs: number): number {
+    const client = this.#sys.accept(fd, 0);
+    if (EXHAUSTED.includes(client)) this.#rest(fd, nowMs);
+    return client;
   }
 
   receive(fd: number, to: number, max: number): number {
@@ -113,8 +118,17 @@ export class HostForwards implements ForwardSockets {
   }
 
   #onReady(fd: number, mask: number, nowMs: number, onReady: (nowMs: number) => void): void {
+    if (mask === 0) this.#poller.modify(this.#tokens[fd]!, C.EPOLLIN); // it has rested
     if ((mask & C.EPOLLERR) !== 0) this.#sys.getsockopt(fd, C.SOL_SOCKET, C.SO_ERROR);
     if ((mask & C.EPOLLIN) !== 0) onReady(nowMs);
+  }
+
+  /** A socket whose clients nobody can take stays readable: it is looked at again later, and not all the time. */
+  #rest(fd: number, nowMs: number): void {
+    const token = this.#tokens[fd] ?? -1;
+    if (token < 0) return;
+    this.#poller.modify(token, 0);
+    this.#poller.wakeAt(token, nowMs + REST_MS);
   }
 
   #unwatch(fd: number): void {

@@ -11,6 +11,7 @@ import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_
 import { toErrorData } from '../core/errors.ts';
 import * as C from '../sys/constants.ts';
 import { openLibc, releaseArena } from '../sys/libc.ts';
+import { openFileLimit } from '../sys/open-file-limit.ts';
 import { accelerate } from '../wire/checksum.ts';
 import { newSumKernel } from '../wire/simd-sum.ts';
 import { ARENA_BYTES } from './arena-bytes.ts';
@@ -26,6 +27,9 @@ export interface EngineWorkerData {
   readonly wake: SharedArrayBuffer;
 }
 
+/** Kept from guests, or a quarter of the limit: for the control thread's files and connections, and name servers. */
+const MAX_RESERVED_DESCRIPTORS = 256;
+
 const { config, port, wake } = workerData as EngineWorkerData;
 const send = (message: FromEngine): void => port.postMessage(message);
 
@@ -40,7 +44,9 @@ function random(): number {
 }
 
 try {
-  const sys = openLibc({ arenaBytes: ARENA_BYTES });
+  const limit = openFileLimit();
+  const reserved = Math.min(MAX_RESERVED_DESCRIPTORS, Math.floor(limit / 4));
+  const sys = openLibc({ arenaBytes: ARENA_BYTES, socketsBelow: limit - reserved });
   const { view, wasmMemory } = sys.arena;
   if (wasmMemory !== null) accelerate(view, newSumKernel(wasmMemory));
   const engine = new NetworkEngine(sys, config, send, random, availableParallelism() > 1 ? AWAKE_US : 0);

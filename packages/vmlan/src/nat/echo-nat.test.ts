@@ -215,6 +215,7 @@ describe('an echo that cannot leave', () => {
     assert.deepEqual(bench.says(), [`${GATEWAY_4} > ${GUEST_4} icmp type 3 code 0 rest 0 length 40`]);
     bench.hears(bench.echo4());
     assert.deepEqual(bench.says(), [], 'out of descriptors: silence');
+    bench.dropped('drop_echo_no_descriptor');
     assert.equal(bench.echo.size, 0);
   });
 

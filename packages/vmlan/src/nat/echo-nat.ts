@@ -18,6 +18,7 @@ import { FlowSet, NatFlow } from './flow-set.ts';
 import type { GatewayLookup } from './gateway-lookup.ts';
 import { errorOf } from './icmp-errors.ts';
 import { sendQuoted } from './icmp-relay.ts';
+import { isNoDescriptor } from './no-descriptor.ts';
 import { $target, PASS, PASS_LOCAL } from './policy.ts';
 
 export const MAX_ECHO_FLOWS = 1_024;
@@ -28,6 +29,7 @@ const BUDGET = 32;
 const MAX_MESSAGE = 65_507;
 const TRACE_HOPS = 32;
 const EAGAIN = -11;
+const NO_DESCRIPTOR = counter('drop_echo_no_descriptor');
 
 const OPENED = counter('echo_flows_opened');
 const REQUESTS = counter('echo_requests_from_guest');
@@ -143,6 +145,7 @@ export class EchoNat {
     if (!this.#flows.hasRoom(packet)) return null;
     const fd = this.#sockets.openEcho($target.w0, $target.w1, $target.w2, $target.w3);
     if (fd < 0) {
+      if (isNoDescriptor(fd)) this.#counters.count(NO_DESCRIPTOR);
       this.#refuse(packet, -fd, nowMs);
       return null;
     }

@@ -28,7 +28,8 @@ export interface ForwardSockets {
   setMuted(fd: number, protocol: 'tcp' | 'udp', muted: boolean): number;
   /** `onReady` runs while the socket is not muted and there is something to accept or receive. */
   watch(fd: number, onReady: (nowMs: number) => void): void;
-  accept(fd: number): number;
+  /** A client, or `-errno`; out of descriptors, `onReady` does not run for a moment, and the clients wait. */
+  accept(fd: number, nowMs: number): number;
   /** Takes at most `max` messages, the first to `to`; returns how many `received` now describes. */
   receive(fd: number, to: number, max: number): number;
   readonly received: Received;

@@ -13,6 +13,7 @@ import { RESOLVING, type TcpFlow } from '../stack/tcp/flow.ts';
 import type { TcpTranslator } from '../stack/tcp/translator.ts';
 import type { Client, ForwardSockets, ListenAddress } from './forward-sockets.ts';
 import { type GuestTarget, aim, freePort, pathTo } from './guest-path.ts';
+import { isNoDescriptor } from './no-descriptor.ts';
 import type { FlowOwner, UdpFlow } from './udp-flow.ts';
 import type { UdpNat } from './udp-nat.ts';
 
@@ -26,6 +27,8 @@ const ACCEPTED = counter('forward_connections');
 const ABSENT = counter('forward_guest_absent');
 const REFUSED = counter('forward_refused');
 const CLIENTS_FULL = counter('drop_forward_clients_full');
+/** How often a client had to wait because none was left. */
+const NO_DESCRIPTOR = counter('forward_no_descriptor');
 
 export interface ForwardContext {
   readonly tcp: TcpTranslator;
@@ -82,7 +85,8 @@ export class TcpForward implements Forward {
 
   #onReady(nowMs: number): void {
     for (let i = 0; i < ACCEPT_BUDGET; i++) {
-      const fd = this.#context.sockets.accept(this.#fd);
+      const fd = this.#context.sockets.accept(this.#fd, nowMs);
+      if (isNoDescriptor(fd)) this.#context.counters.count(NO_DESCRIPTOR);
       if (fd < 0) return;
       this.#onConnection(fd, nowMs);
     }

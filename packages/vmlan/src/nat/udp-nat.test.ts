@@ -218,7 +218,7 @@ describe('who may not', () => {
     bench.sockets.failOpen.push(EMFILE);
     bench.hears(bench.udp4());
     assert.deepEqual(bench.says(), []);
-    bench.dropped('drop_udp_no_socket');
+    bench.dropped('drop_udp_no_descriptor');
   });
 
   test('both the same host port and any other fail: one error', () => {

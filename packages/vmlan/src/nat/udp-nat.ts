@@ -23,6 +23,7 @@ import type { GatewayLookup } from './gateway-lookup.ts';
 import { errorOf } from './icmp-errors.ts';
 import { sendQuoted } from './icmp-relay.ts';
 import { IncomingRun } from './incoming-run.ts';
+import { isNoDescriptor } from './no-descriptor.ts';
 import { OutgoingRuns } from './outgoing-runs.ts';
 import { $target, PASS, PASS_LOCAL, REFUSED } from './policy.ts';
 import { type FlowOwner, UdpFlow } from './udp-flow.ts';
@@ -59,6 +60,7 @@ const REFUSED_PORT = counter('drop_udp_guest_limit');
 const SEND_FAILED = counter('drop_udp_send_failed');
 const FORWARD_SEND_FAILED = counter('drop_forward_send_failed');
 const NO_SOCKET = counter('drop_udp_no_socket');
+const NO_DESCRIPTOR = counter('drop_udp_no_descriptor');
 
 interface Endpoint {
   localPort: number;
@@ -200,7 +202,7 @@ export class UdpNat {
     let fd = this.#sockets.openUdp(w0, w1, w2, w3, port, local);
     if (fd < 0 && local !== 0) fd = this.#sockets.openUdp(w0, w1, w2, w3, port, 0);
     if (fd < 0) {
-      this.#counters.count(NO_SOCKET);
+      this.#counters.count(isNoDescriptor(fd) ? NO_DESCRIPTOR : NO_SOCKET);
       this.#refuse(packet, -fd, nowMs);
       return null;
     }

@@ -31,6 +31,27 @@ function withKoffi<T>(replacement: () => unknown, body: () => T): T {
   }
 }
 
+test('sockets leave the descriptors that are kept for others', () => {
+  const sys = openLibc({ arenaBytes: ARENA_BYTES });
+  const lowest = sys.socket(c.AF_INET, STREAM, 0);
+  const listener = sys.socket(c.AF_INET, STREAM, 0);
+  const client = sys.socket(c.AF_INET, STREAM, 0);
+  const address = new SockAddr(sys.arena);
+  sys.bind(listener, address.setIpv4(LOOPBACK, 0).off, address.len);
+  sys.listen(listener, 1);
+  sys.getsockname(listener, address.off);
+  sys.connect(client, address.off, address.len);
+  sys.close(lowest);
+  const few = openLibc({ arenaBytes: ARENA_BYTES, socketsBelow: lowest + 1 });
+  assert.equal(few.socketpair(c.AF_UNIX, STREAM), -c.EMFILE, 'the first would do, the second would not');
+  assert.equal(few.socket(c.AF_INET, STREAM, 0), lowest);
+  assert.equal(few.socket(c.AF_INET, STREAM, 0), -c.EMFILE);
+  assert.equal(few.accept(listener, 0), -c.EMFILE);
+  const byte = sys.arena.alloc(1);
+  assert.equal(sys.recv(client, byte, 1, 0), -c.ECONNRESET, 'who was accepted hears of it');
+  for (const fd of [lowest, listener, client]) sys.close(fd);
+});
+
 const realKoffi = createRequire(import.meta.url)('koffi') as Koffi;
 
 const SHARED = 0x4021; // MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE

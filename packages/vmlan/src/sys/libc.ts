@@ -12,6 +12,7 @@ import { Arena } from '../core/arena.ts';
 import { VmlanError } from '../core/errors.ts';
 import {
   EINTR,
+  EMFILE,
   ENAMETOOLONG,
   F_DUPFD_CLOEXEC,
   MSG_NOSIGNAL,
@@ -46,6 +47,8 @@ type Call6 = (a: number, b: number, c: number, d: number, e: number, f: number) 
 
 export interface LibcOptions {
   readonly arenaBytes: number;
+  /** Sockets get no descriptor from this number on: the lowest free one is given (POSIX), the rest is for others. */
+  readonly socketsBelow?: number;
 }
 
 /** Opens the table with an arena of its own. Throws VmlanError `unsupported` where there is no Linux or no koffi. */
@@ -55,7 +58,7 @@ export function openLibc(options: LibcOptions): Sys {
       hint: 'use 64-bit little-endian Linux',
     });
   }
-  return new Libc(loadKoffi(), options.arenaBytes);
+  return new Libc(loadKoffi(), options);
 }
 
 /**
@@ -95,6 +98,7 @@ function loadKoffi(): typeof Koffi {
 class Libc implements Sys {
   readonly arena: Arena;
   readonly #base: number;
+  readonly #socketsBelow: number;
   readonly #view: DataView;
   readonly #monotonicOffset: number; // ms from this thread's performance.now() to CLOCK_MONOTONIC
   readonly #events: number; // offset of EPOLL_EVENTS_MAX events
@@ -135,7 +139,8 @@ class Libc implements Sys {
   readonly #ioctl: Call3;
   readonly #open: Call2;
 
-  constructor(koffi: typeof Koffi, arenaBytes: number) {
+  constructor(koffi: typeof Koffi, { arenaBytes, socketsBelow = Infinity }: LibcOptions) {
+    this.#socketsBelow = socketsBelow;
     const memory = mapLowMemory(koffi, arenaBytes);
     this.arena = new Arena(memory.buffer, memory.base, shareWithWasm(koffi, memory));
     this.#base = memory.base;
@@ -192,6 +197,14 @@ class Libc implements Sys {
   /** A call's result, or -errno. Only valid directly after the call. */
   #result(value: number): number {
     return value < 0 ? -this.#errno() : value;
+  }
+
+  /** What is kept for others is given back; a client that was accepted hears a reset. */
+  #kept(fd: number): number {
+    if (fd < this.#socketsBelow) return fd;
+    this.setLingerZero(fd);
+    this.close(fd);
+    return -EMFILE;
   }
 
   /** The address of an offset; 0 stays NULL. */
@@ -280,12 +293,16 @@ class Libc implements Sys {
   }
 
   socket(domain: number, type: number, protocol: number): number {
-    return this.#result(this.#socket(domain, type, protocol));
+    return this.#kept(this.#result(this.#socket(domain, type, protocol)));
   }
 
   socketpair(domain: number, type: number): number {
     const result = this.#result(this.#socketpair(domain, type, 0, this.#base + this.#int));
-    return result < 0 ? result : this.#view.getInt32(this.#int, true);
+    if (result < 0) return result;
+    const first = this.#view.getInt32(this.#int, true);
+    if (this.#kept(this.pairSecond()) >= 0) return first;
+    this.close(first);
+    return -EMFILE;
   }
 
   pairSecond(): number {
@@ -306,7 +323,7 @@ class Libc implements Sys {
 
   accept(fd: number, addrOff: number): number {
     const len = this.#lenFor(addrOff);
-    return this.#result(this.#accept4(fd, this.#address(addrOff), len, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    return this.#kept(this.#result(this.#accept4(fd, this.#address(addrOff), len, SOCK_NONBLOCK | SOCK_CLOEXEC)));
   }
 
   getsockname(fd: number, addrOff: number): number {

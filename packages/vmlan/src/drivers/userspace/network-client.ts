@@ -121,7 +121,9 @@ export class NetworkClient {
         return await NetworkClient.#connect(paths, found, listener);
       } catch (error) {
         if (error instanceof VmlanError && error.code === 'unsupported') throw incompatible(paths, found);
-        if (!isAbsence(error)) throw error;
+        if (!isAbsence(error) && !isLoss(error)) throw error;
+        // Somebody is there and lets go at once: out of descriptors, as it may be, its guests are still served.
+        if (performance.now() >= deadline && isLoss(error)) throw silent(paths, found.pid);
         // It has not come to its socket yet; one without a socket is of no use to anybody.
         if (performance.now() >= deadline) await endProcess(found);
         await delay(POLL_INTERVAL_MS);
@@ -232,8 +234,12 @@ function incompatible(paths: NetworkPaths, { pid, protocol }: NetworkProcess): V
 }
 
 /** Nobody listens there, or nobody any more. */
-const isAbsence = (error: unknown): boolean =>
-  ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'unavailable'].includes(String((error as { code?: unknown }).code));
+const isAbsence = (error: unknown): boolean => ['ECONNREFUSED', 'ENOENT'].includes(codeOf(error));
+
+/** Somebody listened, and the connection was lost. */
+const isLoss = (error: unknown): boolean => ['ECONNRESET', 'EPIPE', 'unavailable'].includes(codeOf(error));
+
+const codeOf = (error: unknown): string => String((error as { code?: unknown }).code);
 
 /** What a process left that was killed goes first. */
 async function makeDirectories({ paths, user }: StartRequest): Promise<void> {

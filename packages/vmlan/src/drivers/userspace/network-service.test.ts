@@ -77,6 +77,18 @@ const answers = (path: string): Promise<boolean> =>
     socket.on('error', () => resolve(false)).on('connect', () => socket.destroy());
   });
 
+test('what was refused for want of a descriptor is told until it has been calm for a while', async (t) => {
+  const { engine, service, warnings } = await setUp(t);
+  await service.pulse();
+  assert.deepEqual(warnings, []);
+  engine.counters = { drop_tcp_no_descriptor: 1, forward_no_descriptor: 2 };
+  await service.pulse();
+  await service.pulse();
+  assert.match(service.observe().warnings.join(), /^no descriptor is left .* may open \d+ /);
+  await service.pulse();
+  assert.deepEqual([warnings.length, service.observe().warnings], [2, []]);
+});
+
 test('steps reach the engine and are remembered', async (t) => {
   const { directory, service } = await setUp(t);
   const link: WantedLink = {

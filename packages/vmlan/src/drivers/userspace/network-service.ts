@@ -19,6 +19,7 @@ import type {
 } from '../../engine/control-messages.ts';
 import { firstFlows } from '../../model/flows.ts';
 import { receiveFd } from '../../sys/fdpass.ts';
+import { openFileLimit } from '../../sys/open-file-limit.ts';
 import type { Sys } from '../../sys/sys.ts';
 import { afterSteps } from '../applied-state.ts';
 import type { AppliedState, CaptureRequest, WantedLink } from '../driver.ts';
@@ -34,6 +35,15 @@ import { clearPath, removeSocket } from './socket-path.ts';
 const TAP_TIMEOUT_MS = 25_000;
 const CAPTURE_END_MS = 1000;
 const STDERR = 2;
+/** Counters of what guests and clients did not get because nothing more can be opened. */
+const NO_DESCRIPTOR = [
+  'drop_tcp_no_descriptor',
+  'drop_udp_no_descriptor',
+  'drop_echo_no_descriptor',
+  'forward_no_descriptor',
+];
+/** Heartbeats without a refusal after which descriptors count as free again. */
+const CALM_PULSES = 2;
 /** Sorted out when so many more than wanted have been found. */
 const MANY_FLOWS = 4096;
 
@@ -71,7 +81,11 @@ export class NetworkService {
   #lastCapture = 0;
   #applied: AppliedState;
   #revision = 1;
-  #diskTrouble: string | null = null;
+  /** What is wrong now, by what it is about. */
+  readonly #troubles = new Map<'leases' | 'descriptors', string>();
+  /** What was refused for want of a descriptor, and for how many heartbeats that has not become more. */
+  #refused = 0;
+  #calmPulses = 0;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: ServiceOptions) {
@@ -81,7 +95,7 @@ export class NetworkService {
     this.#applied = { ...NOTHING, settings, closed, reservations };
     options.leases.listen({
       onDurable: (generation) => this.#engine.post({ type: 'leases-durable', generation }),
-      onTrouble: (trouble) => this.#onDiskTrouble(trouble),
+      onTrouble: (trouble) => this.#tell('leases', trouble, 'leases are stored again'),
     });
     this.#engine.on((message) => this.#onEngineMessage(message));
     void this.#engine.ended.then((why) => (why === null ? undefined : options.onFatal(why.message)));
@@ -93,7 +107,7 @@ export class NetworkService {
   }
 
   get warnings(): readonly string[] {
-    return this.#diskTrouble === null ? [] : [this.#diskTrouble];
+    return [...this.#troubles.values()];
   }
 
   observe({ known }: Methods['observe']['params'] = {}): ObserveResult {
@@ -161,7 +175,12 @@ export class NetworkService {
   }
 
   async pulse(): Result<'pulse'> {
-    await this.#engine.request({ type: 'snapshot', only: {} });
+    const { counters } = (await this.#engine.request({ type: 'snapshot', only: {} })) as EngineSnapshot;
+    const refused = NO_DESCRIPTOR.reduce((sum, name) => sum + (counters[name] ?? 0), 0);
+    this.#calmPulses = refused > this.#refused ? 0 : this.#calmPulses + 1;
+    this.#refused = refused;
+    const isOut = refused > 0 && this.#calmPulses < CALM_PULSES;
+    this.#tell('descriptors', isOut ? noDescriptor() : null, 'descriptors are free again');
     return null;
   }
 
@@ -314,13 +333,17 @@ export class NetworkService {
     this.#engine.post({ type: 'dns-reply', queryId, reply });
   }
 
-  #onDiskTrouble(trouble: string | null): void {
-    if (trouble === this.#diskTrouble) return;
-    this.#diskTrouble = trouble;
-    writeLog(trouble === null ? 'info' : 'error', trouble ?? 'leases are stored again');
+  #tell(about: 'leases' | 'descriptors', trouble: string | null, over: string): void {
+    if (trouble === (this.#troubles.get(about) ?? null)) return;
+    if (trouble === null) this.#troubles.delete(about);
+    else this.#troubles.set(about, trouble);
+    writeLog(trouble === null ? 'info' : 'error', trouble ?? over);
     this.#options.onWarnings(this.warnings);
   }
 }
+
+const noDescriptor = (): string =>
+  `no descriptor is left for new conversations of guests: the process may open ${openFileLimit()} (ulimit -n, LimitNOFILE=)`;
 
 function tapSpec({ id, link }: WantedLink): Omit<Extract<LinkSpec, { readonly kind: 'tap' }>, 'kind' | 'fd'> {
   if (link.kind === 'host-side') {

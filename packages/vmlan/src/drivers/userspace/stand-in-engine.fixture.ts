@@ -34,6 +34,8 @@ export class StandInEngine implements EngineHandle {
   readonly ended: Promise<Error | null> = this.#stopped.promise;
   /** The generation that was confirmed last. */
   durable = 0;
+  /** What it claims to have counted. */
+  counters: Readonly<Record<string, number>> = {};
   readonly replies: [number, Uint8Array | null][] = [];
 
   constructor(config: EngineConfig) {
@@ -156,7 +158,7 @@ export class StandInEngine implements EngineHandle {
       guests: [],
       forwards: [...this.#forwards.values()].map((forward) => ({ ...forward, state: 'listening', connections: 0 })),
       leases: [...this.#leases.values()],
-      counters: { nics: this.#nics.size },
+      counters: { nics: this.#nics.size, ...this.counters },
       flows: { tcp: 0, udp: 0, icmp: 0 },
       memory: { heap: 0, arena: 0, receiveQueues: 0 },
       ipv6Reachable: false,
