@@ -146,7 +146,7 @@ describe('shapes of guests', () => {
       [['wbe', '--partition'], 3, /did you mean "web"/],
       [['web', '--peer', 'web', '--partition'], 2, /is the guest itself/],
       [['web', '--peer', 'none', '--partition'], 3, /no guest "none"/],
-      [['clear'], 2, /vmlan shape clear web/],
+      [['clear'], 2, /vmlan shape clear GUEST/],
       [['clear', 'web'], 3, /nothing shapes "web"/],
     ] as const) {
       const { code: got, stderr } = await world.vmlan.run(['shape', ...args]);
