@@ -19,6 +19,7 @@ import { checkGuestName } from './guest-name.ts';
 import { serverAddress } from './server-address.ts';
 import { namespaceInode } from './namespace.ts';
 import type { Networks } from './networks.ts';
+import type { StateChange } from './store.ts';
 import { Serial } from '../core/serial.ts';
 import { suggest } from './suggest.ts';
 
@@ -34,6 +35,8 @@ export class Guests {
   readonly #context: Context;
   readonly #networks: Networks;
   readonly #serial = new Serial();
+  /** Addresses by network that changes under way promise to a guest: others must not, though nothing is stored yet. */
+  readonly #claims = new Map<string, string>();
 
   constructor(context: Context, networks: Networks) {
     this.#context = context;
@@ -58,7 +61,7 @@ export class Guests {
   }
 
   create(input: GuestInput): Promise<StoredGuest> {
-    return this.#serial.run(input.name, async () => {
+    return this.#claiming(input.name, async () => {
       if (this.find(input.name) !== null) {
         throw new VmlanError('conflict', `guest "${input.name}" is registered already`, {
           hint: `vmlan show ${input.name} tells where`,
@@ -117,15 +120,19 @@ export class Guests {
     if (problem !== null) fail('invalid', problem);
     const holder = nicsOf(this.all, network.name).find((other) => other.key !== key && other.nic.ip === ip);
     if (holder !== undefined) fail('conflict', `address ${ip} is kept for guest "${holder.guest}"`);
+    const claim = `${network.name} ${ip}`;
+    const claimant = this.#claims.get(claim) ?? guest;
+    if (claimant !== guest) fail('conflict', `address ${ip} is being given to guest "${claimant}"`);
     const reservation = network.reservations.find((entry) => entry.ip === ip && entry.guest !== guest);
     if (reservation !== undefined) {
       fail('conflict', `address ${ip} is reserved for ${reservation.guest ?? reservation.mac!} in networks.yaml`);
     }
+    this.#claims.set(claim, guest);
     return undefined;
   }
 
   update(name: string, patch: GuestPatch): Promise<StoredGuest> {
-    return this.#serial.run(name, async () => {
+    return this.#claiming(name, async () => {
       const guest = this.get(name);
       const nic = this.#nicOf(guest, patch.network);
       const network = this.#networks.get(nic.network);
@@ -153,7 +160,7 @@ export class Guests {
 
   /** Its NICs are the same under another name: link, addresses and leases go on. */
   rename(before: string, name: string): Promise<StoredGuest> {
-    return this.#serial.run(before, async () => {
+    return this.#alone([before, name], async () => {
       const guest = this.get(before);
       if (name === before) return guest;
       checkGuestName(name);
@@ -165,17 +172,37 @@ export class Guests {
       this.#checkConfiguration(before);
       const { store } = this.#context;
       const renamed = { ...guest, name, id: guestId(guest), renames: (guest.renames ?? 0) + 1 };
-      const forwards = renamedForwards(store.forwards, before, name);
-      const change = {
-        guests: { put: [renamed], remove: [before] },
-        forwards: { put: forwards },
-        shapes: { put: renamedShapes(store.shapes, before, name) },
+      const networks = new Set(networksOf(guest));
+      const change = (): StateChange => {
+        const forwards = renamedForwards(store.forwards, before, name);
+        for (const { network } of forwards) networks.add(network);
+        return {
+          guests: { put: [renamed], remove: [before] },
+          forwards: { put: forwards },
+          shapes: { put: renamedShapes(store.shapes, before, name) },
+        };
       };
-      const networks = new Set([...networksOf(guest), ...forwards.map((forward) => forward.network)]);
       await store.change(change, () => this.#carry([...networks]));
       this.#context.events.publish('guest-renamed', { guest: name }, `${before} is called ${name}`);
       return renamed;
     });
+  }
+
+  /** A change of one guest that may promise it addresses. */
+  #claiming<T>(name: string, change: () => Promise<T>): Promise<T> {
+    return this.#serial.run(name, async () => {
+      try {
+        return await change();
+      } finally {
+        for (const [address, claimant] of this.#claims) if (claimant === name) this.#claims.delete(address);
+      }
+    });
+  }
+
+  /** In the queues of all these names, entered in one order, so that nobody waits for somebody who waits for him. */
+  #alone<T>(names: readonly string[], action: () => Promise<T>): Promise<T> {
+    const [name, ...rest] = [...new Set(names)].sort();
+    return name === undefined ? action() : this.#serial.run(name, () => this.#alone(rest, action));
   }
 
   /** What networks.yaml says of a guest, it says by its name, and the file is its owner's. */
@@ -199,15 +226,15 @@ export class Guests {
   remove(name: string): Promise<void> {
     return this.#serial.run(name, async () => {
       const guest = this.get(name);
-      const change = { guests: { remove: [name] } };
-      await this.#context.store.change(change, () => this.#carry(networksOf(guest)));
-      this.#context.events.publish('guest-removed', { guest: name }, `${name} was removed`);
+      const networks = networksOf(guest);
+      await this.#context.store.change({ guests: { remove: [name] } }, () => this.#carry(networks));
+      this.#context.events.publish('guest-removed', { network: networks[0]!, guest: name }, `${name} was removed`);
     });
   }
 
   /** Registers the guest if it is new, starts the network if it does not run, and opens the link. */
   attach(name: string, input: AttachInput): Promise<Attached> {
-    return this.#serial.run(name, async () => {
+    return this.#claiming(name, async () => {
       const known = this.find(name);
       if (known === null) checkGuestName(name);
       // Where it leads is settled first: an address that makes no sense registers nobody.

@@ -17,6 +17,7 @@ import type { Context } from './context.ts';
 import type { Guests } from './guests.ts';
 import type { Networks } from './networks.ts';
 import type { ShelfChange } from './shelf.ts';
+import type { StateChange } from './store.ts';
 
 const QUEUE = 'all';
 
@@ -53,9 +54,13 @@ export class Shapes {
       const end = await this.#end(input.guest, input.network);
       const peer = await this.#peer(end, input.peer);
       const asked = shapeOf(end, peer);
-      const known = this.#all.find((shape) => shape.id === asked.id);
-      const shape = changed(known ?? asked, input, end.nic);
-      await this.#change({ put: [shape] }, [shape.network]);
+      let shape = asked;
+      const change = (): StateChange => {
+        const known = this.#all.find(({ id }) => id === asked.id);
+        shape = this.#named(changed(known ?? asked, input, end.nic));
+        return { shapes: { put: [shape] } };
+      };
+      await this.#context.store.change(change, () => this.#networks.updateConfigured(shape.network));
       this.#publish('shape-set', shape, wordsFor(shape));
       return viewOf(shape);
     });
@@ -137,6 +142,14 @@ export class Shapes {
         hint: 'name another guest; vmlan list shows them',
       });
     return peer;
+  }
+
+  /** A guest may have been renamed since it was looked up; its NIC is the same. */
+  #named(shape: StoredShape): StoredShape {
+    const nameOf = (nic: string | null, name: string): string =>
+      (nic === null ? null : this.#guests.nameOfNic(nic)) ?? name;
+    const { guest, nic, peer, peerNic } = shape;
+    return { ...shape, guest: nameOf(nic, guest), peer: peer === null ? null : nameOf(peerNic, peer) };
   }
 
   #publish(type: 'shape-set' | 'shape-removed', { network, guest }: StoredShape, message: string): void {

@@ -2,7 +2,7 @@
  * Many small things of one kind, by key: all in memory, and on disk in as many files as keep a change small.
  *
  * Zone: control.  A change is prepared on disk first (what can fail for want of room fails there), then made in memory,
- * then committed; until then it can be taken back.  Changes of things in the same file must not overlap: callers make
+ * then committed; until then it can be taken back.  Changes of things in the same file must not overlap: the store makes
  * them one after the other.  Things keep the order in which they came, also over a restart.
  */
 import { join } from 'node:path';

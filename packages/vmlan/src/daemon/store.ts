@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
 import { VmlanError } from '../core/errors.ts';
+import { Serial } from '../core/serial.ts';
 import type { StoredGuest } from '../model/guest.ts';
 import { guestId, storedGuestSchema } from '../model/guest.ts';
 import { storedForwardSchema, storedPicksSchema, storedRecordSchema } from '../model/stored.ts';
@@ -50,6 +51,9 @@ interface Shelves {
   readonly shapes: Shelf<StoredShape>;
 }
 
+/** Kinds of which many things lie in one file; locked in this order. */
+const SHARED_KINDS = ['forwards', 'records', 'shapes'] as const;
+
 /** How long who wants to read all of it waits for changes that are under way. */
 const REST_TIMEOUT_MS = 10_000;
 
@@ -62,6 +66,7 @@ export class Store {
   readonly #picksFile: StateFile<Readonly<Record<string, string>>>;
   #picks: ReadonlyMap<string, string> = new Map();
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #changes = new Serial();
 
   private constructor(directory: string, shelves: Shelves) {
     this.#shelves = shelves;
@@ -143,10 +148,14 @@ export class Store {
 
   /**
    * Makes a change on disk, in memory and, by `carry`, in what runs: all of it or nothing.  `carry` makes what runs be
-   * as the store says; when something fails it is called once more, with the store as it was before.
+   * as the store says; when something fails it is called once more, with the store as it was before.  A change that
+   * depends on what is stored is given as a function: while it is made, nothing else changes that it could look at.
+   * Changes of one guest must not overlap; those of other things wait for each other here.
    */
-  async change(change: StateChange, carry: () => Promise<void> = nothing): Promise<void> {
-    const done = this.#change(change, carry);
+  async change(change: StateChange | (() => StateChange), carry: () => Promise<void> = nothing): Promise<void> {
+    const isFixed = typeof change !== 'function';
+    const kinds = isFixed ? SHARED_KINDS.filter((kind) => change[kind] !== undefined) : SHARED_KINDS;
+    const done = this.#alone(kinds, () => this.#change(isFixed ? change : change(), carry));
     const settled = done.catch(() => undefined);
     this.#underWay.add(settled);
     try {
@@ -168,6 +177,11 @@ export class Store {
       await Promise.race(this.#underWay);
     }
     return read();
+  }
+
+  #alone(kinds: readonly string[], action: () => Promise<void>): Promise<void> {
+    const [kind, ...rest] = kinds;
+    return kind === undefined ? action() : this.#changes.run(kind, () => this.#alone(rest, action));
   }
 
   async #change(change: StateChange, carry: () => Promise<void>): Promise<void> {
