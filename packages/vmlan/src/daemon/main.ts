@@ -28,6 +28,7 @@ import { ServiceNotice } from './service-notice.ts';
 
 /** When what only the start needed is given back: not while `vmlan up` waits. */
 const SETTLED_AFTER_MS = 1000;
+const LAST_PATIENCE_MS = 2000;
 const UMASK = 0o022;
 /** What shells report for a program that a signal ended. */
 const SIGNAL_EXIT_BASE = 128;
@@ -73,6 +74,8 @@ async function main(): Promise<number> {
   setTimeout(releaseProgramPages, SETTLED_AFTER_MS).unref();
   await daemon.ended;
   notice[Symbol.dispose]();
+  // What is still open then is a mistake of ours, and no reason to keep a service manager waiting.
+  setTimeout(() => process.exit(), LAST_PATIENCE_MS).unref();
   return 0;
 }
 

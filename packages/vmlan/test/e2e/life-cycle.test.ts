@@ -4,10 +4,11 @@
  * Zone: control.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { Client } from '../../src/client/client.ts';
 import { until, within } from '../support/deadline.ts';
 import { HeldConnections, killed, processesOf } from '../support/faults.ts';
 import { needsRoot } from '../support/needs.ts';
@@ -41,6 +42,27 @@ describe('vmlan up --foreground', () => {
     assert.deepEqual(processesOf(vmlan), [networks[0]!.pid]);
     await vmlan.ok('up');
     assert.equal((await vmlan.status()).networks[0]!.pid, networks[0]!.pid);
+  });
+
+  test('has one connection to a network that was started again while everybody asked', async () => {
+    await using vmlan = await Vmlan.create({ config: CONFIG });
+    await using foreground = vmlan.start('up', '--foreground');
+    await foreground.waitFor(/vmlan serves/);
+    const client = new Client({ kind: 'unix', path: join(vmlan.folder, 'run', 'vmlan.sock') });
+    const first = (await client.call('status')).networks[0]!.pid!;
+    await killed(first);
+    await until('the network runs again', 10_000, async () => {
+      const asked = await Promise.all(Array.from({ length: 8 }, () => client.call('status')));
+      return asked.every(({ networks: [lab] }) => lab?.state === 'running' && lab.pid !== first);
+    });
+    const control = join(vmlan.folder, 'run', 'networks', 'lab', 'control.sock');
+    // Type 1, state 3: connected streams (unix(7)); the listening one is in state 1.
+    const connected = readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .filter((line) => line.endsWith(` ${control}`) && / 0001 03 /.test(line));
+    assert.equal(connected.length, 1);
+    foreground.signal('SIGTERM');
+    assert.equal((await within('the daemon to end', 1500, foreground.exited)).code, 0);
   });
 
   test('ends with the reason when it cannot start', async () => {

@@ -243,6 +243,10 @@ export class UserspaceDriver implements Driver {
   async #adopt(network: string): Promise<RunningNetwork | null> {
     const client = await NetworkClient.adopt(this.#paths(network), this.#listenerFor(network));
     if (client === null) return null;
+    if (this.#starting.has(network) || this.#running.has(network)) {
+      client.release();
+      return this.#running.get(network) ?? null;
+    }
     const running = this.#keep(network, client);
     await this.#watchNamespaces(network, running);
     return running;
