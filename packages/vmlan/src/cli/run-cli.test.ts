@@ -1,31 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { VmlanError } from '../client/errors.ts';
 import { vmlan } from './capture-io.fixture.ts';
-import type { CaptureOptions, Ran } from './capture-io.fixture.ts';
-import { StubDaemon, guestView, networkView, nicView } from './stub-daemon.fixture.ts';
+import { StubDaemon, guestView, networkView } from './stub-daemon.fixture.ts';
+import { stubbedCli } from './stubbed-cli.fixture.ts';
 
-let daemon: StubDaemon;
-before(async () => {
-  daemon = await StubDaemon.start();
-});
-after(async () => daemon[Symbol.asyncDispose]());
-beforeEach(() => {
-  daemon.changes.length = 0;
-  daemon.failure = null;
-  daemon.guests = [guestView('web')];
-  daemon.forwards = [];
-  daemon.records = [];
-});
-
-const ask = (line: string, options: CaptureOptions = {}): Promise<Ran> =>
-  vmlan(line.split(' '), { ...options, env: { VMLAN_HOST: `unix://${daemon.socket}`, ...options.env } });
-
-async function ok(line: string, options: CaptureOptions = {}): Promise<string> {
-  const { code, stdout, stderr } = await ask(line, options);
-  assert.deepEqual([code, stderr], [0, ''], line);
-  return stdout;
-}
+const cli = stubbedCli();
+const { ask, ok } = cli;
 
 describe('usage', () => {
   const table: { line: string; code: number; text: RegExp; hint: RegExp }[] = [
@@ -132,7 +113,7 @@ describe('exit codes', () => {
   } as const;
   for (const [code, want] of Object.entries(codes) as [keyof typeof codes, number][]) {
     test(`${code} is ${want}`, async () => {
-      daemon.failure = { route: 'listGuests', error: new VmlanError(code, 'it is so', { hint: 'do this' }) };
+      cli.daemon.failure = { route: 'listGuests', error: new VmlanError(code, 'it is so', { hint: 'do this' }) };
       assert.deepEqual(await ask('list'), { code: want, stdout: '', stderr: 'vmlan: it is so\nhint: do this\n' });
     });
   }
@@ -147,14 +128,14 @@ describe('exit codes', () => {
   });
 
   test('what the daemon says cannot move the cursor', async () => {
-    daemon.failure = { route: 'listGuests', error: new VmlanError('internal', 'a\u001B[2Jb', { hint: '\u0007' }) };
+    cli.daemon.failure = { route: 'listGuests', error: new VmlanError('internal', 'a\u001B[2Jb', { hint: '\u0007' }) };
     assert.equal((await ask('list')).stderr, 'vmlan: a\uFFFD[2Jb\nhint: \uFFFD\n');
   });
 });
 
 describe('list', () => {
   test('for people', async () => {
-    daemon.guests.push(
+    cli.daemon.guests.push(
       { ...guestView('日本'), nics: [] },
       guestView('db', { address4: [], address6: ['fe80::1'], state: 'waiting' }),
     );
@@ -171,7 +152,7 @@ describe('list', () => {
 
   test('for scripts', async () => {
     assert.equal(await ok('list -q'), 'web\n');
-    assert.deepEqual(JSON.parse(await ok('list --output json')), daemon.guests);
+    assert.deepEqual(JSON.parse(await ok('list --output json')), cli.daemon.guests);
     assert.match(await ok('ls -o yaml'), /^- name: web\n {2}registered: true\n/);
     assert.deepEqual(JSON.parse(await ok('-o json list --network dev')), []);
   });
@@ -188,172 +169,11 @@ describe('list', () => {
   });
 });
 
-describe('show', () => {
-  const forward = {
-    network: 'lab',
-    protocol: 'tcp',
-    direction: 'host',
-    origin: 'api',
-    state: 'listening',
-    problem: null,
-    connections: 2,
-  } as const;
-  const forwards = [
-    { id: 'f1', host: '127.0.0.1:8080', guest: 'web:80', ...forward },
-    { id: 'f2', host: '/run/web.sock', guest: '[fd00:105::5]:9000', ...forward },
-    { id: 'f3', host: '127.0.0.1:8082', guest: 'db:80', ...forward },
-    { id: 'f4', host: '/run/app.sock', guest: '5000', ...forward, direction: 'reverse' },
-    { id: 'f5', host: '[::1]:8000-8010', guest: 'web:8000-8010', ...forward, network: 'dev', state: 'stopped' },
-  ] as const;
-
-  test('a summary', async () => {
-    const text = await ok('show web');
-    assert.match(text, /^\+-+\+-+\+\n\| name +\| web +\|\n\+-/);
-    assert.match(text, /^\| network +\| user-v2 192\.168\.105\.5 +\|$/m);
-    assert.match(text, /^\| nics +\| web\/0 on lab +\|$/m);
-    assert.match(text, /^\| names +\| web\.lab\.internal web\.vmlan\.internal +\|$/m);
-    assert.match(text, /^\| age +\| 1m +\|$/m);
-    assert.match(text, /^\| dropped +\| 3 +\|$/m);
-    assert.doesNotMatch(text, /shape/);
-    assert.deepEqual(JSON.parse(await ok('show web -o json')), daemon.guests[0]);
-  });
-
-  test('one field and nothing else', async () => {
-    assert.equal(await ok('show web ip'), '192.168.105.5\n');
-    assert.equal(await ok('show web network ip'), '192.168.105.5\n');
-    assert.equal(await ok('show web network mode'), 'user-v2\n');
-    assert.equal(await ok('show web network controller'), 'virtio-net\n');
-    assert.equal(await ok('show web network gateway'), '192.168.105.2\n');
-  });
-
-  test('an address that is not there yet, or no longer, is none', async () => {
-    const refused = async (line: string, state: string): Promise<void> => {
-      const stderr = `vmlan: guest "web" has no ${line.includes('ipv6') ? 'ipv6' : 'ip'} now\nhint: ${state}\n`;
-      assert.deepEqual(await ask(line), { code: 3, stdout: '', stderr });
-    };
-    daemon.guests = [guestView('web', { address4: [], ip: '192.168.105.7' })];
-    await refused('show web network ip', 'it has not asked for one yet: vmlan wait web --for ip');
-    assert.match(await ok('show web'), /^\| network +\| user-v2 +\|$/m);
-    daemon.guests = [guestView('web', { state: 'waiting' })];
-    await refused('show web network ip', 'its link is down: start it, then vmlan wait web --for ip');
-    await refused('show web network ipv6', 'its link is down: start it, then vmlan wait web --for ip6');
-    assert.doesNotMatch(await ok('show web network'), /\| ip /);
-    assert.equal('ip' in (JSON.parse(await ok('show web network -o json')) as object), false);
-  });
-
-  test('a field without a value is not found', async () => {
-    assert.deepEqual(await ask('show web shape'), {
-      code: 3,
-      stdout: '',
-      stderr: 'vmlan: guest "web" has no shape now\nhint: see what there is: vmlan show web\n',
-    });
-  });
-
-  test('the network of a card, and the forwards below', async () => {
-    const table = await ok('show web network');
-    assert.ok(
-      table.startsWith(
-        [
-          '+------------+-------------------+',
-          '| mode       | user-v2           |',
-          '+------------+-------------------+',
-          '| controller | virtio-net        |',
-          '+------------+-------------------+',
-          '| ip         | 192.168.105.5     |',
-          '+------------+-------------------+',
-          '| mac        | 52:54:00:12:34:56 |',
-          '+------------+-------------------+',
-          '| network    | lab               |',
-          '',
-        ].join('\n'),
-      ),
-      table,
-    );
-    assert.doesNotMatch(table, /port_forwarding_rules/);
-    daemon.forwards = [...forwards];
-    assert.equal(
-      (await ok('show web network')).slice(table.length),
-      [
-        '',
-        'port_forwarding_rules:',
-        '+------+----------+------------+---------------+',
-        '| name | protocol | guest_port | host_port     |',
-        '+------+----------+------------+---------------+',
-        '| f1   | tcp      | 80         | 8080          |',
-        '+------+----------+------------+---------------+',
-        '| f2   | tcp      | 9000       | /run/web.sock |',
-        '+------+----------+------------+---------------+',
-        '',
-      ].join('\n'),
-    );
-  });
-
-  test('the network of a card, for scripts', async () => {
-    daemon.forwards = [...forwards];
-    assert.partialDeepStrictEqual(JSON.parse(await ok('show web network -o json')), {
-      mode: 'user-v2',
-      controller: 'virtio-net',
-      ip: '192.168.105.5',
-      mac: '52:54:00:12:34:56',
-      mtu: 65_520,
-      port_forwarding_rules: [
-        { name: 'f1', protocol: 'tcp', guest_port: 80, host_port: 8080, host: '127.0.0.1:8080', state: 'listening' },
-        { name: 'f2', protocol: 'tcp', guest_port: 9000, host: '/run/web.sock', state: 'listening' },
-      ],
-    });
-    assert.match(await ok('show web network -o yaml'), /^mode: user-v2\ncontroller: virtio-net\n/);
-    assert.equal(await ok('show web network -q'), 'web\n');
-  });
-
-  test('another of its networks', async () => {
-    const second = nicView('web', { key: 'web/1', network: 'dev', address4: ['10.0.0.9'], attachment: 'netns' });
-    daemon.guests = [{ ...guestView('web'), nics: [nicView('web'), second] }];
-    assert.equal(await ok('show web network ip --network dev'), '10.0.0.9\n');
-    assert.equal(await ok('show web network controller --network dev'), 'tap\n');
-    assert.equal(await ok('show web nics'), 'web/0 on lab, web/1 on dev\n');
-    daemon.guests = [{ ...guestView('web', { attachment: null }), registered: false }];
-    assert.equal((await ask('show web network controller')).code, 3);
-  });
-
-  test('its forwards and no others', async () => {
-    daemon.forwards = [...forwards];
-    assert.equal(await ok('show web port -q'), 'f1\nf2\nf5\n');
-    assert.equal(await ok('show web port host'), '127.0.0.1:8080\n/run/web.sock\n[::1]:8000-8010\n');
-    assert.equal(await ok('show web port host_ip'), '127.0.0.1\n-\n::1\n');
-    assert.equal(
-      await ok('show web port'),
-      [
-        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
-        '| name | protocol | guest_port | host_port     | host_ip   | network | open | state     |',
-        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
-        '| f1   | tcp      | 80         | 8080          | 127.0.0.1 | lab     | 2    | listening |',
-        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
-        '| f2   | tcp      | 9000       | /run/web.sock | -         | lab     | 2    | listening |',
-        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
-        '| f5   | tcp      | 8000-8010  | 8000-8010     | ::1       | dev     | 2    | stopped   |',
-        '+------+----------+------------+---------------+-----------+---------+------+-----------+',
-        '',
-      ].join('\n'),
-    );
-    assert.deepEqual(JSON.parse(await ok('show web port -o json')), [forwards[0], forwards[1], forwards[4]]);
-  });
-
-  test('is as wide as the terminal at most, and coloured only where that is wanted', async () => {
-    daemon.forwards = [...forwards, { ...forwards[0], id: 'f6', host: `/run/${'long/'.repeat(20)}x.sock` }];
-    const wide = await ok('show web port');
-    const onTerminal = await ok('show web port', { terminal: true });
-    const width = (text: string): number => Math.max(...text.split('\n').map(({ length }) => length));
-    assert.ok(width(wide) > 150);
-    assert.ok(onTerminal.includes('\u001B[32mlistening\u001B[0m'));
-    assert.equal(width(await ok('show web port', { terminal: true, env: { NO_COLOR: '1' } })), 100);
-  });
-});
-
 describe('status and version', () => {
   test('status', async () => {
-    daemon.warnings = ['leases cannot be stored'];
+    cli.daemon.warnings = ['leases cannot be stored'];
     const { code, stdout, stderr } = await ask('status');
-    daemon.warnings = [];
+    cli.daemon.warnings = [];
     assert.deepEqual([code, stderr], [0, 'vmlan: warning: leases cannot be stored\n']);
     assert.match(stdout, /^daemon +vmlan 9\.9\.9, pid \d+, up \d+d$/m);
     assert.match(stdout, /^guests +1 of 1 connected$/m);
@@ -362,7 +182,7 @@ describe('status and version', () => {
   });
 
   test('status of what is broken', async () => {
-    daemon.problems = [
+    cli.daemon.problems = [
       {
         network: 'lab',
         part: 'add forward f1',
@@ -373,7 +193,7 @@ describe('status and version', () => {
       { network: 'dev', part: null, code: 'unavailable', detail: 'network "dev" ended' },
     ];
     const { code, stderr } = await ask('status -q');
-    daemon.problems = [];
+    cli.daemon.problems = [];
     assert.equal(code, 1);
     assert.equal(
       stderr,
@@ -387,7 +207,7 @@ describe('status and version', () => {
     assert.match(await ok('version', { env: { VMLAN_HOST: 'unix:///nowhere' } }), /^daemon +not running$/m);
     assert.equal(await ok('--version'), '1.2.3\n');
     assert.equal(await ok('version -q'), '1.2.3\n');
-    daemon.failure = { route: 'health', error: new VmlanError('internal', 'broken') };
+    cli.daemon.failure = { route: 'health', error: new VmlanError('internal', 'broken') };
     assert.equal((await ask('version')).code, 1);
   });
 
@@ -401,76 +221,6 @@ describe('status and version', () => {
       /the daemon is vmlan 9\.9\.9, this command line 1\.2\.3: `vmlan up --upgrade` replaces the daemon/,
     );
     assert.equal((await ask('up -q')).stdout, 'lab\n');
-  });
-});
-
-describe('shapes', () => {
-  const cut = { partition: true };
-  const both = { fromGuest: { delayMs: 5 }, toGuest: { delayMs: 5 } };
-  beforeEach(() => {
-    daemon.shapes = [
-      { id: 's1', network: 'lab', guest: 'web', peer: null, ...both },
-      { id: 's2', network: 'lab', guest: 'db', peer: 'web', fromGuest: cut, toGuest: { lossPercent: 1 } },
-      { id: 's3', network: 'dev', guest: 'far', peer: 'gateway', fromGuest: null, toGuest: cut },
-    ];
-  });
-
-  test('are listed, one row for each way that differs', async () => {
-    assert.match(
-      await ok('shape list'),
-      /^s1 +web +<-> +all .*\ns2 +db +-> +web .*partition\ns2 +db +<- +web .*loss 1%\ns3 /m,
-    );
-    assert.equal(await ok('shape list web -q'), 's1\ns2\n');
-    assert.equal(await ok('shape ls --network dev -q'), 's3\n');
-  });
-
-  test('are told of in the status', async () => {
-    assert.match(await ok('status'), /^shapes +3 in force, see: vmlan shape list$/m);
-    daemon.shapes = [];
-    assert.doesNotMatch(await ok('status'), /^shapes/m);
-  });
-
-  test('are part of what a guest is shown as, from its side', async () => {
-    assert.match(await ok('show web'), /^\| shape +\| <-> all: delay 5ms; <- db: partition; -> db: loss 1% +\|$/m);
-    assert.equal(await ok('show web shape'), '<-> all: delay 5ms; <- db: partition; -> db: loss 1%\n');
-  });
-
-  for (const { line, ids } of [
-    { line: 'shape clear web', ids: ['s1', 's2'] },
-    { line: 'shape clear web db', ids: ['s1', 's2'] },
-    { line: 'shape clear s3', ids: ['s3'] },
-    { line: 'shape clear web --peer db', ids: ['s2'] },
-    { line: 'shape clear --all', ids: ['s1', 's2', 's3'] },
-    { line: 'shape clear --all --network dev', ids: ['s3'] },
-  ]) {
-    test(line, async () => {
-      await ok(line);
-      assert.deepEqual(
-        daemon.changes,
-        ids.map((id) => `deleteShape {"id":"${id}"} {}`),
-      );
-    });
-  }
-
-  for (const [line, text] of [
-    ['shape web', /nothing to shape "web" by\nhint: e\.g\. vmlan shape web/],
-    ['shape web --delay 50', /a time with its unit/],
-    ['shape web --rate 10mbps', /bits in a second/],
-    ['shape web --loss 1', /a share, such as 1%/],
-    ['shape web --rate 1mbit --limit x', /a size/],
-    ['shape web --delay 1ms --seed x', /a number/],
-    ['shape clear', /which shapes/],
-    ['shape clear web --all', /not both/],
-  ] as const) {
-    test(`${line} is refused`, async () => {
-      const { code, stderr } = await ask(line);
-      assert.equal(code, 2, stderr);
-      assert.match(stderr, text);
-    });
-  }
-
-  test('nothing to clear is not found', async () => {
-    assert.equal((await ask('shape clear other')).code, 3);
   });
 });
 
@@ -525,19 +275,19 @@ describe('changes', () => {
   for (const { line, stdout, changes } of table) {
     test(line, async () => {
       assert.match(await ok(line), stdout);
-      assert.deepEqual(daemon.changes, changes);
+      assert.deepEqual(cli.daemon.changes, changes);
     });
   }
 
   test('a network that cannot start is an error', async () => {
     const problem = { type: 'x', title: 'x', status: 409, code: 'conflict', detail: 'the subnet is taken' };
-    daemon.networks = [networkView('lab', { state: 'failed', problem }), daemon.networks[1]!];
+    cli.daemon.networks = [networkView('lab', { state: 'failed', problem }), cli.daemon.networks[1]!];
     assert.deepEqual(await ask('network start lab'), {
       code: 4,
       stdout: '',
       stderr: 'vmlan: the subnet is taken\nhint: see what there is: vmlan status\n',
     });
-    daemon.networks = [networkView('lab'), daemon.networks[1]!];
+    cli.daemon.networks = [networkView('lab'), cli.daemon.networks[1]!];
   });
 
   test('progress is for those who watch', async () => {
@@ -552,7 +302,7 @@ describe('networks', () => {
     assert.match(await ok('network show lab'), /^why +the daemon is an ordinary user$/m);
     assert.match(await ok('network show lab'), /^flows +3 TCP, 2 UDP, 0 ICMP$/m);
     assert.equal(await ok('network show lab socket'), '/run/v/qemu.sock\n');
-    assert.deepEqual(JSON.parse(await ok('network show dev -o json')), daemon.networks[1]);
+    assert.deepEqual(JSON.parse(await ok('network show dev -o json')), cli.daemon.networks[1]);
     assert.equal((await ask('network show dev socket')).code, 3);
   });
 
@@ -566,7 +316,7 @@ describe('networks', () => {
       hostname: 'web',
       state: 'active',
     } as const;
-    daemon.leases = [
+    cli.daemon.leases = [
       { ...lease, address: '192.168.105.5', expiresMs: Date.now() + 3_599_000 },
       { ...lease, address: '192.168.105.6', expiresMs: Date.now() - 120_000, state: 'expired' },
       { ...lease, address: '192.168.105.7', expiresMs: null, network: 'dev', state: 'reserved' },

@@ -110,6 +110,11 @@ export function networkView(name: string, more: Partial<NetworkView> = {}): Netw
   };
 }
 
+export const forwardView = (id: string, host: string, guest: string, more: Partial<ForwardView> = {}): ForwardView => ({
+  ...{ id, network: 'lab', protocol: 'tcp', direction: 'host', host, guest },
+  ...{ origin: 'api', state: 'listening', problem: null, connections: 2, ...more },
+});
+
 interface Asked {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string | undefined>>;

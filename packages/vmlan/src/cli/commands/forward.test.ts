@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { forwardView } from '../stub-daemon.fixture.ts';
 import { stubbedCli } from '../stubbed-cli.fixture.ts';
 
 const cli = stubbedCli();
@@ -23,21 +24,9 @@ test('the protocol may stand behind a port, and is no part of a path', async () 
 });
 
 test('forwards are removed by identifier, or by where they listen', async () => {
-  const forward = {
-    network: 'lab',
-    protocol: 'tcp',
-    direction: 'host',
-    origin: 'api',
-    state: 'listening',
-    problem: null,
-    connections: 0,
-  } as const;
-  cli.daemon.forwards = ['127.0.0.1:8080', '0.0.0.0:53', '/run/app.sock', '127.0.0.1:9000-9001'].map((host, i) => ({
-    id: `f${i}`,
-    host,
-    guest: 'web:80',
-    ...forward,
-  }));
+  cli.daemon.forwards = ['127.0.0.1:8080', '0.0.0.0:53', '/run/app.sock', '127.0.0.1:9000-9001'].map((host, i) =>
+    forwardView(`f${i}`, host, 'web:80'),
+  );
   for (const [word, id] of [
     ['8080', 'f0'],
     ['localhost:8080', 'f0'],
