@@ -49,6 +49,12 @@ describe('captures of several networks', () => {
     assert.deepEqual(blocksOf(merged), [`${pcapng.SECTION_HEADER}`, '1', '6 0', '5 0']);
   });
 
+  test('lose what is of no card, and nothing else', async () => {
+    const bytes = file(card('web/0'), packet(0, 1), packet(7, 2), packet(0, 3), totals(0), totals(1));
+    const merged = await buffer(mergeCaptures([Readable.from([bytes])], 'pcapng'));
+    assert.deepEqual(blocksOf(merged), [`${pcapng.SECTION_HEADER}`, '1', '6 0', '6 0', '5 0']);
+  });
+
   test('as lines pass line by line', async () => {
     const merged = await text(mergeCaptures([Readable.from([Buffer.from('{"a":'), Buffer.from('1}\n')])], 'lines'));
     assert.equal(merged, '{"a":1}\n');

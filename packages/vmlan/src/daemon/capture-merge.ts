@@ -73,7 +73,9 @@ function pcapngPart(cards: { next: number; hasHeader: boolean }): Part {
       } else if (type === INTERFACE_DESCRIPTION) {
         numbers.push(cards.next++);
       } else if (type === ENHANCED_PACKET || type === INTERFACE_STATISTICS) {
-        block.writeUInt32LE(numbers[block.readUInt32LE(BLOCK_HEAD)]!, BLOCK_HEAD);
+        const number = numbers[block.readUInt32LE(BLOCK_HEAD)];
+        if (number === undefined) continue; // of a card that nobody described: no reader takes a file with it
+        block.writeUInt32LE(number, BLOCK_HEAD);
       }
       out.push(block);
     }

@@ -38,7 +38,12 @@ describe('capture', { skip: missing('ip', 'ping', 'tcpdump', 'dhcpcd', 'curl') }
     world = stack.use(await World.create({ config: CONFIG }));
     web = await world.namespaceGuest('web', { network: 'lab', configure: true });
     gateway = (await world.network('lab')).gateway!;
-    stack.use(await serve(world.lab.host, [{ kind: 'tcp-echo', host: '127.0.0.1', port: 8001 }]));
+    stack.use(
+      await serve(world.lab.host, [
+        { kind: 'tcp-echo', host: '127.0.0.1', port: 8001 },
+        { kind: 'sink', host: '127.0.0.1', port: 8002 },
+      ]),
+    );
   });
   after(() => stack.disposeAsync());
 
@@ -178,6 +183,33 @@ describe('capture', { skip: missing('ip', 'ping', 'tcpdump', 'dhcpcd', 'curl') }
       const seen = new Set((await output(['tshark', '-r', file, ...fields])).trim().split('\n'));
       assert.deepEqual([...seen].sort(), ['both/0\tboth on network lab', 'both/1\tboth on network dev']);
     }
+  });
+
+  test('a drop has its reason as a comment in a file', { skip: missing('tshark') }, async () => {
+    const file = path('drops.pcapng');
+    await using capture = world.vmlan.start('capture', 'liar', '--drops', '--count', '1', '-w', file);
+    const { socket } = await world.api.call('attachGuest', { params: { name: 'liar' }, body: { network: 'lab' } });
+    assert.ok(socket !== null && 'unix' in socket);
+    await using liar = await Station.connect(socket.unix, LIAR);
+    const lie = ipv4Frame({ from: LIAR, src: '10.9.8.7', dst: gateway }, icmpOf(8, 0, 0));
+    assert.equal((await untilEnded(capture, () => liar.send(lie))).code, 0);
+    const comment = await output(['tshark', '-r', file, '-T', 'fields', '-e', 'frame.comment']);
+    assert.equal(comment.trim(), 'dropped: drop_spoofed_ipv4_source');
+  });
+
+  test('a reader that is stopped slows nobody down, and what it misses is counted', async () => {
+    const lost = async (): Promise<number> => (await world.network('lab')).counters!['capture_frames_lost'] ?? 0;
+    const before = await lost();
+    const command = world.vmlan.argv('capture', 'web', '-w', '-').join(' ');
+    // Nobody reads the other end; the shell tells when both have begun.
+    await using shell = Process.start(['bash', '-c', `${command} | sleep 60`], { env: world.vmlan.env });
+    const send = ['bash', '-c', `head -c 24M /dev/zero > /dev/tcp/${gateway}/8002`];
+    await until('frames to be lost', PATIENCE_MS, async () => {
+      await web.output(send);
+      return (await lost()) > before;
+    });
+    await ping(web);
+    assert.ok(shell.running);
   });
 
   test('ends after a time, with the network, and with its daemon', async () => {

@@ -86,7 +86,7 @@ export class CaptureSession {
 
   /** Guests that came, or have a new address. */
   tellNames(guests: readonly GuestSnapshot[]): void {
-    if (this.#output === null) return;
+    if (this.#output === null || this.#output.writableEnded) return;
     const records: KnownName[] = [];
     for (const { guest, address4, address6 } of guests) {
       for (const address of [...address4, ...address6]) {
