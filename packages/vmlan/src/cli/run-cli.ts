@@ -47,6 +47,8 @@ function reportUsage(error: CommanderError, io: Io, called: string): number {
   if (error.code === 'commander.help') return USAGE_EXIT_CODE; // a noun without a verb: its page has been printed
   const match = /^(?:error: )?([^]*?)(?:\n\((Did you mean [^]*)\))?$/.exec(error.message);
   const suggestion = match?.[2]?.replace(/^Did/, 'did');
-  writeError(io, match?.[1] ?? error.message, suggestion ?? `see: ${called} --help`);
+  // Commander would name a sub-command that is left out, as `set` of `vmlan shape`.
+  const message = (match?.[1] ?? error.message).replace(/^(too many arguments for) '.*?'/, `$1 '${called}'`);
+  writeError(io, message, suggestion ?? `see: ${called} --help`);
   return USAGE_EXIT_CODE;
 }

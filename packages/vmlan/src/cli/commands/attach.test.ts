@@ -23,7 +23,10 @@ describe('attach', () => {
     const { code, stderr } = await ask('attach web --qemu-version 7.2');
     assert.deepEqual(
       [code, stderr],
-      [0, 'vmlan: warning: QEMU 7.2 cannot reconnect: the guest loses its network when vmlan restarts\n'],
+      [
+        0,
+        'vmlan: warning: QEMU 7.2 cannot reconnect: the guest loses its link when its network restarts; QEMU 8.0 and later connect again\n',
+      ],
     );
     assert.match((await ask('attach web', { env: { PATH: '/nowhere' } })).stderr, /version of QEMU is unknown/);
   });
@@ -47,6 +50,12 @@ describe('attach', () => {
     assert.deepEqual(cli.daemon.changes, [
       'attachGuest {"name":"new"} {"network":"dev","kind":"qemu-dgram","mac":"52:54:00:00:00:07","ip":"10.0.0.7"}',
     ]);
+    await ok('attach new --network dev,ip=10.0.0.8,mac=52:54:00:00:00:08 --ip 10.0.0.9 --qemu-version 9.2');
+    assert.equal(
+      cli.daemon.changes.at(-1),
+      'attachGuest {"name":"new"} {"network":"dev","kind":"qemu-stream","mac":"52:54:00:00:00:08","ip":"10.0.0.9"}',
+    );
+    assert.match((await ask('attach new --network dev,vlan=3')).stderr, /Write NETWORK\[,ip=ADDRESS\]\[,mac=MAC\]/);
     assert.ok('vfkit' in (JSON.parse(await ok('attach web --kind vfkit -o json')) as object));
   });
 

@@ -9,6 +9,8 @@ import { VmlanError } from '../../client/errors.ts';
 import type { AttachKind, AttachResult } from '../../model/api.ts';
 import type { Context, DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
+import { nicOf, parseNetwork } from '../nic-option.ts';
+import type { NicOptions } from '../nic-option.ts';
 import { runProgram } from '../run-program.ts';
 import { shellQuote } from '../shell-quote.ts';
 import { findInPath, hostArchitecture, qemuVersion } from '../vmm/find-qemu.ts';
@@ -18,10 +20,7 @@ import type { QemuVersion } from '../vmm/qemu-version.ts';
 
 const KINDS: readonly AttachKind[] = ['qemu-stream', 'qemu-dgram', 'qemu-socket-tcp', 'qemu-server', 'vfkit'];
 
-interface AttachOptions {
-  readonly network?: string;
-  readonly mac?: string;
-  readonly ip?: string;
+interface AttachOptions extends NicOptions {
   readonly kind?: AttachKind;
   readonly server?: string;
   readonly qemuVersion?: string;
@@ -33,7 +32,11 @@ export const define: DefineCommand = (command, context) => {
     .usage('<guest> [options] [--exec -- command...]')
     .argument('<guest>', 'name of the guest; a new one is registered')
     .argument('[command...]', 'with --exec: the program, and arguments that come before ours')
-    .option('--network <network>', "the network; the guest's own or the default one without it")
+    .option(
+      '--network <network>',
+      "NETWORK[,ip=ADDRESS][,mac=MAC]; the guest's own network or the default one without it",
+      parseNetwork,
+    )
     .option('--mac <mac>', 'its MAC address, e.g. 52:54:00:12:34:56')
     .option('--ip <address>', 'its IPv4 address')
     .addOption(new Option('--kind <kind>', 'what the machine speaks').choices(KINDS))
@@ -51,9 +54,9 @@ export const define: DefineCommand = (command, context) => {
           hint: `vmlan attach ${name} --server /path/of/its/socket, or --server 127.0.0.1:4321`,
         });
       }
-      const { network, mac, ip, server } = options;
+      const { server } = options;
       const kind = options.kind ?? (server === undefined ? 'qemu-stream' : 'qemu-server');
-      const body = { network, mac, ip, kind, server };
+      const body = { ...nicOf(options), kind, server };
       const attached = await context.client.call('attachGuest', { params: { name }, body });
       const version = kind === 'vfkit' ? null : await targetVersion(context, options, program);
       const argv = kind === 'vfkit' ? vfkitNetworkArguments(attached) : qemuNetworkArguments(attached, version);

@@ -8,6 +8,7 @@ import { VmlanError } from '../../client/errors.ts';
 import type { AttachInput } from '../../model/api.ts';
 import type { DefineCommand } from '../context.ts';
 import { addExamples } from '../examples.ts';
+import { nicOf, parseNetwork } from '../nic-option.ts';
 
 interface RunOptions {
   readonly network?: AttachInput;
@@ -57,7 +58,7 @@ export const define: DefineCommand = (command, context) => {
     .option('--wait', 'stay until the process ends; Ctrl-C disconnects')
     .action(async (name: string, extra: string[], options: RunOptions) => {
       assertOneKind(options, extra);
-      const nic = { ...options.network, ...defined({ mac: options.mac, ip: options.ip }) };
+      const nic = nicOf(options);
       if (options.netns !== undefined) {
         const { runNamespace } = await import('../run-namespace.ts');
         const { netns: target, configNet: configure = false, wait = false } = options;
@@ -106,21 +107,6 @@ const belongsToNamespace = (option: string): VmlanError =>
   new VmlanError('usage', `${option} belongs to --netns`, {
     hint: `e.g. vmlan run c1 --netns 4711 ${option}`,
   });
-
-const defined = <T extends object>(values: T): Partial<T> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
-
-/** `lab,ip=192.168.105.10,mac=52:54:00:12:34:56`; the name may be left out. */
-export function parseNetwork(text: string): AttachInput {
-  const nic: { network?: string; ip?: string; mac?: string } = {};
-  for (const part of text.split(',')) {
-    const [key = '', value] = part.split('=', 2);
-    if (value === undefined && key !== '' && nic.network === undefined) nic.network = key;
-    else if ((key === 'ip' || key === 'mac') && value !== undefined && value !== '') nic[key] = value;
-    else throw new InvalidArgumentError('Write NETWORK[,ip=ADDRESS][,mac=MAC].');
-  }
-  return nic;
-}
 
 function parseMemory(text: string): string {
   if (/^[1-9]\d{0,8}[KMGkmg]?$/.test(text)) return text;

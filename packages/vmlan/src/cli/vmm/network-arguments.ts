@@ -62,12 +62,12 @@ export function vfkitNetworkArguments(attached: AttachResult): string[] {
 /** The line that a person should read when the guest would stay cut off after a restart; null where it would not. */
 export function reconnectWarning(attached: AttachResult, version: QemuVersion | null): string | null {
   if (attached.kind === 'qemu-socket-tcp') {
-    return 'QEMU never reconnects a socket netdev: the guest loses its network when vmlan restarts';
+    return 'QEMU never reconnects a socket netdev: the guest loses its link when its network restarts';
   }
   if (attached.kind !== 'qemu-stream' || reconnectOption(version) !== null) return null;
   const who =
     version === null ? 'the version of QEMU is unknown' : `QEMU ${version.major}.${version.minor} cannot reconnect`;
-  return `${who}: the guest loses its network when vmlan restarts`;
+  return `${who}: the guest loses its link when its network restarts; QEMU 8.0 and later connect again`;
 }
 
 /** The socket for documents: a path, or HOST:PORT. */
