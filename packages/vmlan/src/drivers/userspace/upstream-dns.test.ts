@@ -1,91 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { RCODE, TYPE, readUint16 } from '../../wire/dns.ts';
 import { makeQuery, makeReply, showReply } from '../../wire/dns.fixture.ts';
-import type { Handler, SeenQuery } from './name-server.fixture.ts';
-import { NameServer } from './name-server.fixture.ts';
-import { SystemNames } from './upstream-dns-system.ts';
+import { NameServer, type Handler, type SeenQuery } from './name-server.fixture.ts';
+import { BOTH, Bench, answerWith, failWith, silence, startServers } from './upstream-bench.fixture.ts';
 import type { UpstreamDnsOptions } from './upstream-dns.ts';
-import { UpstreamDns } from './upstream-dns.ts';
-
-/** Configuration files in a folder of their own, a clock that stands still, and an `UpstreamDns` over both. */
-class Bench implements Disposable {
-  readonly folder: string = mkdtempSync(join(tmpdir(), 'vmlan-dns-'));
-  readonly upstream: UpstreamDns;
-  changes = 0;
-  nowMs = 0;
-
-  constructor(port: number, options: UpstreamDnsOptions & { files?: Record<string, string> } = {}) {
-    const { files = {}, ...rest } = options;
-    for (const [name, text] of Object.entries({
-      'resolv.conf': 'nameserver 127.0.0.1',
-      hosts: '',
-      'nsswitch.conf': '',
-      ...files,
-    })) {
-      this.write(name, text);
-    }
-    this.upstream = new UpstreamDns({
-      resolvConfPath: this.path('resolv.conf'),
-      hostsPath: this.path('hosts'),
-      nsswitchPath: this.path('nsswitch.conf'),
-      port,
-      timeoutMs: 5000,
-      onChange: () => this.changes++,
-      nowMs: () => this.nowMs,
-      ...rest,
-    });
-  }
-
-  path(name: string): string {
-    return join(this.folder, name);
-  }
-
-  /** As editors and network managers do: another file takes the name. */
-  write(name: string, text: string): void {
-    writeFileSync(this.path('new'), text);
-    renameSync(this.path('new'), this.path(name));
-  }
-
-  /** Past the time after which the files are looked at again. */
-  later(): void {
-    this.nowMs += 1000;
-  }
-
-  async ask(name: string, type: number = TYPE.A): Promise<string> {
-    return showReply(await this.upstream.resolve(makeQuery(name, type)));
-  }
-
-  [Symbol.dispose](): void {
-    this.upstream.close();
-    rmSync(this.folder, { recursive: true });
-  }
-}
-
-const answerWith =
-  (...records: string[]): Handler =>
-  ({ bytes }) => [makeReply(bytes, records)];
-const failWith =
-  (rcode: number): Handler =>
-  ({ bytes }) => [makeReply(bytes, [], { rcode })];
-const silence: Handler = () => [];
-
-/** Servers on one port of 127.0.0.1, 127.0.0.2, …; Linux has the whole of 127/8. */
-async function startServers(...handlers: Handler[]): Promise<NameServer[] & AsyncDisposable> {
-  const servers: NameServer[] = [];
-  for (const [i, handler] of handlers.entries()) {
-    servers.push(await NameServer.start(handler, `127.0.0.${i + 1}`, servers[0]?.port));
-  }
-  const stop = async (): Promise<void> => {
-    for (const server of servers) await server[Symbol.asyncDispose]();
-  };
-  return Object.assign(servers, { [Symbol.asyncDispose]: stop });
-}
-
-const BOTH = 'nameserver 127.0.0.1\nnameserver 127.0.0.2';
 
 test('a query goes out as it is and its reply comes back as it is, under other IDs and ports', async () => {
   await using server = await NameServer.start(({ bytes }) => [
@@ -362,96 +283,6 @@ test('no servers, no files, own address, a folder instead of a file: no answer, 
     assert.equal(await bench.ask('example.com'), 'nothing');
   }
   assert.equal(server.seen.length, 0);
-});
-
-test('names of one label are no business of name servers', async () => {
-  await using server = await NameServer.start(answerWith());
-  using bench = new Bench(server.port);
-  assert.equal(await bench.ask('printer'), 'NXDOMAIN | ra');
-  assert.equal(await bench.ask('printer', TYPE.AAAA), 'NXDOMAIN | ra');
-  assert.equal(server.seen.length, 0);
-  await bench.ask('com', TYPE.NS);
-  await bench.ask('.', TYPE.A);
-  await bench.ask('printer.local');
-  assert.equal(server.seen.length, 3);
-});
-
-/** A name service that knows a few names. */
-function fakeSystem(known: Record<string, string[] | null>): { asked: string[]; ask: SystemNames['ask'] } {
-  const asked: string[] = [];
-  return {
-    asked,
-    ask(key, onAddresses) {
-      asked.push(key);
-      setImmediate(() => onAddresses(known[key] === undefined ? [] : known[key]));
-    },
-  };
-}
-
-test('the system’s other sources are asked where they may know more', async () => {
-  await using server = await NameServer.start(({ bytes }) => [makeReply(bytes, [], { rcode: RCODE.NXDOMAIN })]);
-  const system = fakeSystem({
-    nas: ['192.168.1.9', 'fe80::9%eth0'],
-    'nas.local': ['192.168.1.9', 'fd00::9'],
-    'vm.libvirt': ['192.168.122.5'],
-    myhost: ['127.0.0.2'],
-    busy: null,
-    'busy.example': null,
-  });
-  using bench = new Bench(server.port, {
-    system,
-    loopback: { address4: '192.168.105.1' },
-    files: { 'nsswitch.conf': 'hosts: files mdns4_minimal [NOTFOUND=return] libvirt dns myhostname' },
-  });
-  const table: [string, number, string][] = [
-    ['nas', TYPE.A, 'NOERROR | ra | nas. A 5 192.168.1.9'],
-    ['nas', TYPE.AAAA, 'NOERROR | ra'],
-    ['nas.local', TYPE.AAAA, 'NOERROR | ra | nas.local. AAAA 5 fd00::9'],
-    ['none.local', TYPE.A, 'NXDOMAIN | ra'],
-    ['vm.libvirt', TYPE.A, 'NOERROR | ra | vm.libvirt. A 5 192.168.122.5'],
-    ['none.example', TYPE.A, 'NXDOMAIN | ra'],
-    ['busy.example', TYPE.A, 'NXDOMAIN | ra'],
-    ['myhost', TYPE.A, 'NOERROR | ra | myhost. A 5 192.168.105.1'],
-    ['none', TYPE.A, 'NXDOMAIN | ra'],
-    ['busy', TYPE.A, 'nothing'],
-  ];
-  for (const [name, type, want] of table) assert.equal(await bench.ask(name, type), want, name);
-  assert.equal(server.seen.length, 3); // those of more than one label outside of .local
-  await bench.ask('nas.local', TYPE.MX);
-  assert.equal(server.seen.length, 4);
-});
-
-test('multicast names alone do not send other names to the system', async () => {
-  await using server = await NameServer.start(({ bytes }) => [makeReply(bytes, [], { rcode: RCODE.NXDOMAIN })]);
-  const system = fakeSystem({ 'nas.local': ['192.168.1.9'] });
-  using bench = new Bench(server.port, {
-    system,
-    files: { 'nsswitch.conf': 'hosts: files mdns4_minimal [NOTFOUND=return] dns' },
-  });
-  assert.equal(await bench.ask('nas.local'), 'NOERROR | ra | nas.local. A 5 192.168.1.9');
-  assert.equal(await bench.ask('nas'), 'NXDOMAIN | ra');
-  assert.equal(await bench.ask('no.example'), 'NXDOMAIN | ra');
-  assert.deepEqual(system.asked, ['nas.local']);
-});
-
-test('a system that does not answer is given up at the deadline', async () => {
-  using bench = new Bench(9, {
-    system: { ask: () => {} },
-    deadlineMs: 20,
-    files: { 'nsswitch.conf': 'hosts: files resolve' },
-  });
-  assert.equal(await bench.ask('nas'), 'nothing');
-});
-
-test('the real name service: names, no names, and what only looks like one', async () => {
-  const system = new SystemNames();
-  const ask = (key: string): Promise<readonly string[] | null> => new Promise((resolve) => system.ask(key, resolve));
-  const addresses = await ask('localhost');
-  assert.ok(addresses !== null && addresses.some((address) => address === '127.0.0.1' || address === '::1'));
-  for (const key of ['1234', '127.1', '0x7f000001', 'a.0x1', String.raw`a\046b`, 'a..b', ''])
-    assert.deepEqual(await ask(key), [], key);
-  const many = await Promise.all(Array.from({ length: 40 }, () => ask('localhost')));
-  assert.equal(many.filter((found) => found === null).length, 40 - 16);
 });
 
 test('what is on its way is bounded, can be given up, and ends with the whole', async () => {
