@@ -5,6 +5,7 @@
  */
 import type { Scenario } from '../scenario.ts';
 import { allocation } from './allocation.ts';
+import { controlPlane } from './control-plane.ts';
 import { memory } from './memory.ts';
 import { namesAndLeases } from './names-and-leases.ts';
 import { realGuest } from './real-guest.ts';
@@ -31,6 +32,7 @@ export const SCENARIOS: readonly Scenario[] = [
   namesAndLeases,
   allocation,
   realGuest,
+  controlPlane,
 ];
 
 /** As `--only` knows them. */

@@ -5,79 +5,33 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { chmod, chown } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Client } from '../../src/client/client.ts';
-import { forwardId } from '../../src/daemon/desired.ts';
-import { Store } from '../../src/daemon/store.ts';
-import type { StoredForward } from '../../src/model/stored.ts';
-import { isForwardProblem, parseForward } from '../../src/model/forward.ts';
-import type { StoredGuest } from '../../src/model/guest.ts';
+import { Crowd, crowdMissing } from '../support/crowd.ts';
 import { until } from '../support/deadline.ts';
 import { needsRoot } from '../support/needs.ts';
 import { output } from '../support/process.ts';
 import { Lab } from '../support/netns.ts';
-import { Station } from '../support/station.ts';
-import { Vmlan } from '../support/vmlan.ts';
 
 const GUESTS = 1000;
 const FORWARDS = 10_000;
-/** Guests that ask for their leases at a time. */
-const AT_A_TIME = 50;
 const MAX_DAEMON_BYTES = 200 * 1024 * 1024;
 /** Far more than it takes: how long that is, the bench says. */
 const RESTART_MS = 60_000;
-const CONFIG = 'networks:\n  lab: { mode: user-v2, subnet: 10.90.0.0/16, subnet6: off, autostart: true }\n';
-const FIRST_PORT = 20_000;
-
-const macOf = (i: number): string => `52:54:00:90:${(i >> 8).toString(16).padStart(2, '0')}:${hex(i & 255)}`;
-const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
-
-const guest = (i: number): StoredGuest => ({
-  name: `g${i}`,
-  nics: [{ index: 0, network: 'lab', mac: macOf(i), ip: null, connected: true, attachment: null }],
-});
-
-function forward(i: number): StoredForward {
-  const parsed = parseForward({ host: `127.0.0.1:${FIRST_PORT + i}`, guest: `g${i % GUESTS}:80` });
-  assert.ok(!isForwardProblem(parsed));
-  const { protocol, direction, host, guest: target } = parsed;
-  return { id: forwardId('lab', parsed), network: 'lab', protocol, direction, host, guest: target };
-}
-
-const numbered = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 
 const residentBytes = (pid: number): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 
-/** Hard enough for a listener of each forward, a link of each guest, and the rest. */
-const hardDescriptorLimit = (): number =>
-  Number(/Max open files\s+\d+\s+(\d+|unlimited)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
-
-/** Every broadcast of it reaches all that came before. */
-async function boot(vmlan: Vmlan, i: number, stations: AsyncDisposableStack): Promise<void> {
-  const socket = join(vmlan.folder, 'run', 'networks', 'lab', 'guests', `g${i}.sock`);
-  await stations.use(await Station.connect(socket, macOf(i))).obtainLease();
-}
-
 test('1 000 guests and 10 000 forwards in one network', { timeout: 240_000 }, async (t) => {
   if (!needsRoot(t)) return;
-  if (hardDescriptorLimit() < FORWARDS + 2 * GUESTS) return t.skip(`ulimit -Hn is ${hardDescriptorLimit()}`);
+  const size = { guests: GUESTS, forwards: FORWARDS };
+  const lacking = crowdMissing(size);
+  if (lacking !== null) return t.skip(lacking);
   await using lab = await Lab.create();
-  await using vmlan = await Vmlan.create({ namespace: lab.host, config: CONFIG });
-  const state = join(vmlan.folder, 'state');
-  const store = await Store.open(state);
-  await store.change({ guests: { put: numbered(GUESTS, guest) }, forwards: { put: numbered(FORWARDS, forward) } });
-  await chown(state, 0, 0);
-  await chmod(state, 0o711);
+  await using crowd = await Crowd.open(lab.host, size);
+  const { vmlan, api } = crowd;
   await vmlan.ok('up');
-  const api = new Client({ kind: 'unix', path: join(vmlan.folder, 'run', 'vmlan.sock') });
-
-  await using stations = new AsyncDisposableStack();
-  for (let first = 0; first < GUESTS; first += AT_A_TIME) {
-    await Promise.all(numbered(AT_A_TIME, (i) => boot(vmlan, first + i, stations)));
-  }
+  await crowd.boot();
 
   for (let round = 0; round < 5; round++) {
     const guests = await api.call('listGuests', {});
