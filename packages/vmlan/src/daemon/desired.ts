@@ -177,11 +177,12 @@ export interface NamedForward {
   readonly id: string;
   readonly origin: 'config' | 'api';
   readonly forward: Forward;
+  /** Its pairs of sockets, as the datapath has them. */
+  readonly specs: readonly ForwardSpec[];
 }
 
 /** What was made of a forward before: one among thousands is added without looking at the others again. */
 const $named = new WeakMap<StoredForward | Forward, NamedForward | null>();
-const $specs = new WeakMap<NamedForward, readonly ForwardSpec[]>();
 
 /** The store's list is the same until it changes, and so is what follows from it. */
 const $ofNetwork = new WeakMap<readonly StoredForward[], WeakMap<Network, readonly NamedForward[]>>();
@@ -209,33 +210,32 @@ function namedForwards(network: Network, stored: readonly StoredForward[]): read
 }
 
 function configuredForward(network: string, forward: Forward): NamedForward {
-  const named: NamedForward = { id: forwardId(network, forward), origin: 'config', forward };
+  const named = namedForward(forwardId(network, forward), 'config', forward);
   $named.set(forward, named);
   return named;
 }
 
 function storedForward(entry: StoredForward): NamedForward | null {
   const forward = parseForward(entry);
-  const named: NamedForward | null = isForwardProblem(forward) ? null : { id: entry.id, origin: 'api', forward };
+  const named = isForwardProblem(forward) ? null : namedForward(entry.id, 'api', forward);
   $named.set(entry, named);
   return named;
 }
 
-const desiredForwards = ({ network, forwards }: DesiredInput): readonly ForwardSpec[] =>
-  forwardsOf(network, forwards).flatMap((named) => $specs.get(named) ?? specsOf(named));
-
-function specsOf(named: NamedForward): readonly ForwardSpec[] {
-  const { forward } = named;
-  const specs = forward.pairs.map(({ listen, target }, i) => ({
-    id: partIdOf(named, i),
-    protocol: forward.protocol,
-    direction: forward.direction,
+function namedForward(id: string, origin: NamedForward['origin'], forward: Forward): NamedForward {
+  const { protocol, direction, pairs } = forward;
+  const specs = pairs.map(({ listen, target }, i) => ({
+    id: partIdOf({ id, forward }, i),
+    protocol,
+    direction,
     listen,
     target,
   }));
-  $specs.set(named, specs);
-  return specs;
+  return { id, origin, forward, specs };
 }
+
+const desiredForwards = ({ network, forwards }: DesiredInput): readonly ForwardSpec[] =>
+  forwardsOf(network, forwards).flatMap(({ specs }) => specs);
 
 /** Of NICs that still are on this network. */
 function desiredShapes({ network, shapes }: DesiredInput, nics: readonly GuestNic[]): readonly ShapeSpec[] {
@@ -247,7 +247,7 @@ function desiredShapes({ network, shapes }: DesiredInput, nics: readonly GuestNi
 }
 
 /** The id that a pair of sockets of a forward has in the datapath. */
-export const partIdOf = ({ id, forward }: NamedForward, index: number): string =>
+export const partIdOf = ({ id, forward }: Pick<NamedForward, 'id' | 'forward'>, index: number): string =>
   forward.pairs.length === 1 ? id : `${id}.${index}`;
 
 /** The id of a forward whose parts carry `id.0`, `id.1` … in the datapath. */

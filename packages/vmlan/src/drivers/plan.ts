@@ -74,8 +74,19 @@ interface Changes<T> {
   readonly before: (item: T) => T | null;
 }
 
+/** Where two lists begin to differ and, counted from their ends, where they cease to: few of thousands change at once. */
+function differingPart<T extends object>(wanted: readonly T[], applied: readonly T[]): readonly [T[], T[]] {
+  const shorter = Math.min(wanted.length, applied.length);
+  let head = 0;
+  while (head < shorter && isSameItem(applied[head]!, wanted[head]!)) head++;
+  let tail = 0;
+  while (tail < shorter - head && isSameItem(applied.at(-1 - tail)!, wanted.at(-1 - tail)!)) tail++;
+  return [wanted.slice(head, wanted.length - tail), applied.slice(head, applied.length - tail)];
+}
+
 /** A changed item both goes and comes. */
-function changes<T extends object>(wanted: readonly T[], applied: readonly T[], key: (item: T) => string): Changes<T> {
+function changes<T extends object>(all: readonly T[], allApplied: readonly T[], key: (item: T) => string): Changes<T> {
+  const [wanted, applied] = differingPart(all, allApplied);
   const appliedByKey = new Map(applied.map((item) => [key(item), item]));
   const kept = new Set<T>();
   const come = wanted.filter((item) => {
