@@ -98,7 +98,7 @@ const WRONG: readonly Row[] = [
   ['dns add a.lab.internal A 1.2.3.4 --ttl -5', 2, /'-5' is invalid/, /vmlan dns add --help/],
   ['dns add registry.lab.internal A 192.168.77.9 --network lab', 4, /registry\.lab\.internal/, /network edit lab/],
   ['dns remove registry.lab.internal', 4, /stands in networks\.yaml/, /vmlan network edit lab/],
-  ['dns query web.lab.internal FOO', 1, /FOO/, /one of A, AAAA/],
+  ['dns query web.lab.internal FOO', 2, /"FOO"/, /e\.g\. A, AAAA/],
   ['shape web --delay soon', 2, /'soon' is invalid.*50ms/, /vmlan shape --help/],
   ['shape web --jitter 5ms', 2, /jitterMs: .*give the delay/, /vmlan shape --help/],
   ['shape web --loss 200%', 2, /lossPercent: 200: .*0 to 100/, /vmlan shape --help/],
