@@ -21,6 +21,11 @@ export interface ApiRequest<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
+  /**
+   * For a route that replaces what its path does not name: throws `precondition-failed` when a condition of the request
+   * stands against this version of it; null: there is none yet.
+   */
+  readonly checkVersion?: (version: unknown) => void;
 }
 
 type HandlerOf<R> =

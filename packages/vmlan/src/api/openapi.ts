@@ -239,7 +239,7 @@ function operation(name: RouteName, route: AnyRoute, schemas: Readonly<Record<st
   const shapeOf = (part: 'params' | 'query' | 'body' | 'result'): JsonObject =>
     shape(route[part], `${name}.${part}`, schemas);
   const isWriting = route.method !== 'GET';
-  const isOne = route.resource !== undefined && route.path.includes(':');
+  const isOne = route.resource !== undefined && (route.path.includes(':') || route.method === 'PUT');
   const body = shapeOf('body');
   const hasBody = '$ref' in body ? body['$ref'] !== '#/components/schemas/Nothing' : true;
   const example = API_EXAMPLES.find((one) => one.route === name)?.body;

@@ -26,11 +26,12 @@ export const isConditional = (headers: ConditionalHeaders): boolean =>
 /** RFC 9110 §13.2.2: `not-modified` is for GET and HEAD alone. */
 export type Verdict = 'proceed' | 'not-modified' | 'failed';
 
-export function evaluate(method: string, headers: ConditionalHeaders, etag: string): Verdict {
+/** `etag` null: there is no such resource yet, so that not even `*` matches. */
+export function evaluate(method: string, headers: ConditionalHeaders, etag: string | null): Verdict {
   const match = headers['if-match'];
   // RFC 9110 §13.1.1: strong comparison, a weak tag never matches.
-  if (match !== undefined && !listed('If-Match', match, (tag) => tag === etag)) return 'failed';
-  const noneMatch = headers['if-none-match'];
+  if (match !== undefined && (!listed('If-Match', match, (tag) => tag === etag) || etag === null)) return 'failed';
+  const noneMatch = etag === null ? undefined : headers['if-none-match'];
   // RFC 9110 §13.1.2: weak comparison.
   if (noneMatch === undefined || !listed('If-None-Match', noneMatch, (tag) => tag.replace(/^W\//, '') === etag))
     return 'proceed';

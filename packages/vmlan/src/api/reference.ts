@@ -32,7 +32,7 @@ api() { local path=$1; shift; curl --silent --show-error --fail-with-body --unix
   twice. Readers ignore keys that they do not know: later versions may have more.
 - An error is a document of type \`application/problem+json\` (RFC 9457) whose \`code\` is one of [errors.md](errors.md),
   with a \`hint\` where there is a next step.
-- A single network, guest, forward or record has an \`ETag\`, made from what is configured or registered about it and not
+- A single network, guest, forward, record or shape has an \`ETag\`, made from what is configured or registered about it and not
   from counters or states. A change with \`If-Match: ETAG\` is made only if nobody else made one meanwhile; otherwise the
   answer is 412 \`precondition-failed\`. \`If-None-Match\` on a GET answers 304 while nothing has changed.
 - What is made answers 201 with its \`Location\`.

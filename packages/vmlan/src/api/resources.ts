@@ -23,6 +23,8 @@ const ADDRESSES: Readonly<Record<ResourceKind, RouteName>> = {
 /** The path's parameter that names the resource; also the key of its document. */
 const keyName = (kind: ResourceKind): string => /:(\w+)$/.exec(API_ROUTES[ADDRESSES[kind]].path)![1]!;
 
+const READ_AGAIN = 'somebody changed it meanwhile: read it again, and repeat the change';
+
 const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
 const isDryRun = ({ query }: FastifyRequest): boolean => (query as { readonly dryRun?: unknown }).dryRun === 'true';
@@ -47,7 +49,11 @@ export class Resources {
       void reply.status(200); // nothing was made
       return act();
     }
-    if (key === undefined) return this.#created(kind, reply, act);
+    if (key === undefined && request.method === 'PUT') return this.#replaced(kind, reply, act);
+    if (key === undefined) {
+      checkVersion(kind, request, null);
+      return this.#created(kind, reply, act);
+    }
     if (isReading(request.method)) return this.#read(kind, key, request, reply, act);
     return this.#changes.run(`${kind} ${key}`, async () => {
       if (isConditional(request.headers)) await this.#check(kind, key, request);
@@ -68,6 +74,13 @@ export class Resources {
     const key = (result as Readonly<Record<string, string>>)[name]!;
     const location = API_ROUTES[ADDRESSES[kind]].path.replace(`:${name}`, encodeURIComponent(key));
     void reply.headers({ location, etag: await this.#etag(kind, key) });
+    return result;
+  }
+
+  /** Its condition was judged by who found out what is replaced. */
+  async #replaced(kind: ResourceKind, reply: FastifyReply, act: () => Promise<unknown>): Promise<unknown> {
+    const result = await act();
+    void reply.header('etag', await this.#etag(kind, keyIn(kind, result)!));
     return result;
   }
 
@@ -94,11 +107,21 @@ export class Resources {
   }
 }
 
+/** Throws `precondition-failed`; `version` null: there is none yet. */
+export function checkVersion(kind: ResourceKind, { method, headers }: FastifyRequest, version: unknown): void {
+  if (!isConditional(headers)) return;
+  const etag = version === null ? null : etagOf(version);
+  if (evaluate(method, headers, etag) !== 'proceed')
+    throw new VmlanError('precondition-failed', `the ${kind} is not what the request was made for`, {
+      hint: version === null ? 'there is none yet: repeat it without If-Match' : READ_AGAIN,
+    });
+}
+
 /** A change may have given the resource another name. */
 const keyIn = (kind: ResourceKind, result: unknown): string | undefined =>
   (result as Readonly<Record<string, string | undefined>>)[keyName(kind)];
 
 const changed = (kind: ResourceKind, key: string): VmlanError =>
   new VmlanError('precondition-failed', `${kind} "${key}" is no longer what the request was made for`, {
-    hint: 'somebody changed it meanwhile: read it again, and repeat the change',
+    hint: READ_AGAIN,
   });

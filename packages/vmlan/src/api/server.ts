@@ -27,7 +27,7 @@ import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { processFacts } from './process-facts.ts';
 import { checked } from './request-check.ts';
 import { requestedHost } from './requested-host.ts';
-import { Resources } from './resources.ts';
+import { Resources, checkVersion } from './resources.ts';
 
 export const MAX_BODY_BYTES = 65_536;
 /** RFC 9110 §15.6.4: what monitors and load balancers take for `not well`. */
@@ -198,10 +198,12 @@ function addRoute({ server, name, options, resources, listenerOf }: RouteContext
 }
 
 async function answer(route: AnyRoute, handler: AnyHandler, request: FastifyRequest): Promise<unknown> {
+  const { resource } = route;
   return handler({
     params: checked(route.params, request.params, 'path'),
     query: checked(route.query, request.query, 'query'),
     body: checked(route.body, request.body ?? {}, 'body'),
+    ...(resource === undefined ? {} : { checkVersion: (version) => checkVersion(resource, request, version) }),
   });
 }
 

@@ -3,6 +3,8 @@ import { describe, test } from 'node:test';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { CONFIG, TestDaemon, problem } from './daemon.fixture.ts';
+import { rawRequest } from './raw-request.fixture.ts';
+import type { RawAnswer } from './raw-request.fixture.ts';
 
 interface Answer {
   readonly status: number | undefined;
@@ -127,4 +129,39 @@ describe('a change', () => {
     assert.equal(status, 400);
     assert.match(body, /bare.* is no entity tag/);
   });
+});
+
+describe('a shape, which has its address from the one who sets it', () => {
+  test('is replaced by who has seen it, and made by who has seen none', async () => {
+    await using daemon = await TestDaemon.start(CONFIG);
+    await daemon.client.call('createGuest', { body: { name: 'web', network: 'lab' } });
+    const put = async (delayMs: number, headers: Readonly<Record<string, string>>): Promise<RawAnswer> =>
+      rawRequest(
+        { path: daemon.paths.socket },
+        { method: 'PUT', path: '/v1/shapes', headers, body: JSON.stringify({ guest: 'web', delayMs }) },
+      );
+    assert.equal((await put(1, { 'if-match': '*' })).status, 412, 'there is none');
+    const first = await put(1, { 'if-none-match': '*' });
+    assert.equal(first.status, 200);
+    const { etag = '' } = first.headers;
+    const { id } = JSON.parse(first.body) as { id: string };
+    assert.equal((await ask(daemon.paths.socket, 'GET', `/v1/shapes/${id}`, {})).headers.etag, etag);
+    assert.equal((await put(2, { 'if-none-match': '*' })).status, 412, 'somebody made it already');
+    assert.equal((await put(2, { 'if-match': '"another"' })).status, 412);
+    const results = await Promise.all([put(3, { 'if-match': etag }), put(4, { 'if-match': etag })]);
+    assert.deepEqual(
+      results.map(({ status }) => status).sort((a, b) => a - b),
+      [200, 412],
+      'one of two editors',
+    );
+  });
+});
+
+test('what is yet to be made matches nothing', async () => {
+  await using daemon = await TestDaemon.start(CONFIG);
+  const body = '{"name":"web","network":"lab"}';
+  const post = (headers: Readonly<Record<string, string>>): Promise<RawAnswer> =>
+    rawRequest({ path: daemon.paths.socket }, { method: 'POST', path: '/v1/guests', headers, body });
+  for (const match of ['*', '"a"']) assert.equal((await post({ 'if-match': match })).status, 412);
+  assert.equal((await post({ 'if-none-match': '*' })).status, 201);
 });

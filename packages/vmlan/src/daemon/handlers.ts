@@ -133,7 +133,7 @@ export function makeHandlers({ context, networks, shutdown, cutTcp }: HandlerOpt
       return null;
     },
     listShapes: ({ query }) => shapes.list(query.network),
-    setShape: ({ body }) => shapes.set(body),
+    setShape: ({ body, checkVersion }) => shapes.set(body, checkVersion),
     getShape: ({ params }) => shapes.get(params.id),
     deleteShape: async ({ params }) => {
       await shapes.remove(params.id);

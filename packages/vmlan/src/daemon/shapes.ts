@@ -48,8 +48,11 @@ export class Shapes {
     return viewOf(this.#find(id));
   }
 
-  /** Replaces what the guest, or the pair, had in the directions that are named. */
-  set(input: ShapeInput): Promise<ShapeView> {
+  /**
+   * Replaces what the guest, or the pair, had in the directions that are named.  `check` throws when that is not what is
+   * to be replaced; null: it had nothing.
+   */
+  set(input: ShapeInput, check: (before: ShapeView | null) => void = () => undefined): Promise<ShapeView> {
     return this.#serial.run(QUEUE, async () => {
       const end = await this.#end(input.guest, input.network);
       const peer = await this.#peer(end, input.peer);
@@ -57,6 +60,7 @@ export class Shapes {
       let shape = asked;
       const change = (): StateChange => {
         const known = this.#all.find(({ id }) => id === asked.id);
+        check(known === undefined ? null : viewOf(known));
         shape = this.#named(changed(known ?? asked, input, end.nic));
         return { shapes: { put: [shape] } };
       };

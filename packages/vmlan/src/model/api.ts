@@ -379,6 +379,7 @@ export const API_ROUTES: ApiRoutes = {
     method: 'PUT',
     path: '/v1/shapes',
     summary: 'Shape a guest, or a pair of guests; replaces the shape it had',
+    resource: 'shape',
     status: 200,
     ...none,
     body: shapeInputSchema,
