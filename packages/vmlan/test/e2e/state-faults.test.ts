@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Client } from '../../src/client/client.ts';
 import type { ForwardView, GuestView, RecordView } from '../../src/model/api.ts';
+import { ownIdentity } from '../../src/sys/process-identity.ts';
 import { fillDisk, readOnly, smallDisk } from '../support/disks.ts';
 import { missing, needsRoot } from '../support/needs.ts';
 import { Vmlan } from '../support/vmlan.ts';
@@ -174,6 +175,9 @@ describe('a network process', () => {
   for (const [name, damage] of Object.entries({
     'cut off': (path: string) => truncateSync(path, 5),
     'of another process': (path: string) => writeFileSync(path, '{"pid":1,"startTime":"1"}'),
+    // Were it believed, `vmlan down` would end this test.
+    'that of this test': (path: string) => writeFileSync(path, JSON.stringify({ ...ownIdentity(), protocol: 2 })),
+    'that of everybody': (path: string) => writeFileSync(path, '{"pid":-1,"startTime":"","protocol":2}'),
     gone: (path: string) => rmSync(path),
   })) {
     test(`whose file is ${name} is taken over all the same`, async (t) => {

@@ -45,19 +45,30 @@ function wanted(parts: Partial<WantedNetwork> = {}): WantedNetwork {
 class Bed implements AsyncDisposable {
   readonly directory: string = mkdtempSync('/tmp/vmlan-process-');
   readonly paths: NetworkPaths;
-  readonly driver: UserspaceDriver;
+  driver: UserspaceDriver;
+  readonly #open: () => UserspaceDriver;
   readonly events: DriverEvent[] = [];
 
   constructor(program: string = PROGRAM, heartbeatMs = 10_000) {
     if (USER !== null) chmodSync(this.directory, 0o711);
     const [runtime, state] = [join(this.directory, 'run'), join(this.directory, 'state')];
     this.paths = networkPaths(runtime, state, 'lab');
-    this.driver = new UserspaceDriver({ runtime, state, program, user: USER, heartbeatMs });
-    this.driver.onEvent((_network, event) => this.events.push(event));
+    this.#open = () => {
+      const driver = new UserspaceDriver({ runtime, state, program, user: USER, heartbeatMs });
+      driver.onEvent((_network, event) => this.events.push(event));
+      return driver;
+    };
+    this.driver = this.#open();
   }
 
   async make(target: WantedNetwork | null): Promise<void> {
     await this.driver.apply(this.driver.plan('lab', target, await this.driver.observe('lab')));
+  }
+
+  /** As the next daemon has it: of what runs it knows nothing yet. */
+  async reopen(): Promise<void> {
+    await this.driver.close();
+    this.driver = this.#open();
   }
 
   get pid(): number {
@@ -197,7 +208,7 @@ test('one of another protocol is left alone, shown with its pid, and ended when 
   await using bed = new Bed();
   await bed.make(wanted());
   const { pid } = bed;
-  await bed.driver.close();
+  await bed.reopen();
   const record = JSON.parse(readFileSync(bed.paths.process, 'utf8')) as { startTime: string };
   writeFileSync(bed.paths.process, JSON.stringify({ ...record, pid, protocol: 99 }));
   const observed = await bed.driver.observe('lab');
@@ -223,6 +234,21 @@ test('one that waits for a request which never comes is waited for, and found en
   assert.equal(child.exitCode ?? 0, 0);
 });
 
+test('one that accepts and lets go is left alone: its guests may be served', async () => {
+  await using bed = new Bed();
+  mkdirSync(bed.paths.directory, { recursive: true });
+  const child = bystander(bed.paths.directory);
+  writeProcessFile(bed.paths.process, child.pid!);
+  const server = createServer((socket) => socket.destroy());
+  await once(server.listen(bed.paths.control), 'listening');
+  const { pid, trouble } = await bed.driver.observe('lab');
+  assert.deepEqual([pid, trouble?.code], [child.pid, 'timeout']);
+  assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
+  server.close();
+  await bed.make(null);
+  assert.equal(child.signalCode, 'SIGTERM', 'it is ended when the network is stopped');
+});
+
 test('a process file of a process that is gone means nothing', async () => {
   await using bed = new Bed();
   mkdirSync(bed.paths.directory, { recursive: true });
@@ -246,9 +272,8 @@ describe('a process that names another as itself', () => {
     await bed.make(wanted());
     const { pid } = bed;
     const identity = identityOf(pid);
-    await bed.driver.close();
+    await bed.reopen();
     const victim = bystander();
-    bed.driver.onEvent((_network, event) => bed.events.push(event));
     writeFileSync(bed.paths.process, recordOf(victim.pid!));
     assert.equal((await bed.driver.observe('lab')).pid, pid);
     const told = bed.events.filter(({ kind }) => kind === 'notice').map((event) => JSON.stringify(event));
@@ -257,7 +282,7 @@ describe('a process that names another as itself', () => {
       new RegExp(`^[^\n]*names process ${victim.pid}, which is none of the network[^\n]*$`),
     );
     assert.equal(bed.pid, pid, 'the record is right again');
-    await bed.driver.close();
+    await bed.reopen();
     writeFileSync(bed.paths.process, recordOf(victim.pid!));
     await bed.make(null);
     assert.ok(!isRunning(identity));
