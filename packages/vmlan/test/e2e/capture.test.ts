@@ -171,12 +171,12 @@ describe('capture', { skip: missing('ip', 'ping', 'tcpdump', 'dhcpcd', 'curl') }
     const dev = (await world.network('dev')).gateway!;
     await both.output(['ping', '-c', '1', '-W', '5', '-I', 'eth0', gateway]);
     await both.output(['ping', '-c', '1', '-W', '5', '-I', 'eth1', dev]);
-    await end(capture);
+    const said = await end(capture);
     const lines = await dump(file, 'icmp');
     for (const each of [gateway, dev])
       assert.ok(
         lines.some((line) => line.includes(`> ${each}: ICMP echo request`)),
-        `${each} in:\n${lines.join('\n')}`,
+        `${each} in:\n${(await dump(file, '-e')).join('\n')}\n${said}`,
       );
     if (missing('tshark') === false) {
       const fields = ['-T', 'fields', '-e', 'frame.interface_name', '-e', 'frame.interface_description'];
