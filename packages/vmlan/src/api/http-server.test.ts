@@ -232,7 +232,7 @@ describe('requests', () => {
     client.socket.end(GET.repeat(2));
     await client.closed;
     assert.equal(client.text.match(/fine/g)?.length, 2);
-    while (served.listeners.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until('no connection to be left', PATIENCE_MS, () => served.listeners.connections === 0);
   });
 
   test('that never come again free their connection', async () => {

@@ -4,10 +4,13 @@ import { get } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { Client } from '../client/client.ts';
+import { until } from '../core/deadline.fixture.ts';
 import type { LogEntry, LogsQuery } from '../model/api.ts';
 import { CONFIG, TestDaemon, problem } from './daemon.fixture.ts';
 import { lineAt, writeLog } from './log.fixture.ts';
 import { MAX_LOG_READERS } from './logs.ts';
+
+const PATIENCE_MS = 15_000;
 
 async function messages(client: Client, query: LogsQuery): Promise<string[]> {
   const found: string[] = [];
@@ -37,14 +40,6 @@ class Follower implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
     await this.#entries.return().catch(() => undefined);
-  }
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000;
-  while (!(await holds())) {
-    assert.ok(performance.now() < deadline, what);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
@@ -85,7 +80,7 @@ test('a follower hears what comes, also of a network that never ran, and while l
       round(name).map((line) => lineAt(3, line)),
     );
     const read = lab.take(4000);
-    await until('put aside', () => existsSync(`${log}.${name === 'one' ? 1 : 2}`));
+    await until('put aside', PATIENCE_MS, () => existsSync(`${log}.${name === 'one' ? 1 : 2}`));
     assert.deepEqual(await read, round(name));
   }
   writeLog(paths.state, 'lab', [lineAt(4, 'after')]);
@@ -102,7 +97,7 @@ test('there is a bound for readers, and one that goes makes room', async () => {
   for (const follower of followers) assert.deepEqual(await follower.take(1), ['hello']);
   await assert.rejects(messages(client, {}), problem('exhausted', /64 readers/, /end one of them/));
   await followers[0]![Symbol.asyncDispose]();
-  await until('room', () =>
+  await until('room', PATIENCE_MS, () =>
     messages(client, {}).then(
       () => true,
       () => false,
