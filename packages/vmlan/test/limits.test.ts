@@ -119,6 +119,7 @@ const DECIDED_BY: Readonly<Record<string, readonly string[]>> = {
   'host’s resolver files': ['drivers/userspace/upstream-dns-file CHECK_INTERVAL_MS MAX_FILE_BYTES'],
   // control
   'address space of an engine': ['engine/arena-bytes ARENA_BYTES'],
+  'steps of a change carried out together': ['drivers/apply MAX_TOGETHER'],
   'unix socket path': ['sys/sockaddr UNIX_PATH_MAX', 'model/forward MAX_SOCKET_PATH_BYTES'],
   'interface name': ['model/names MAX_INTERFACE_CHARS'],
   'request of the CLI': ['client/client DEFAULT_TIMEOUT_MS'],
