@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { toErrorData } from '../core/errors.ts';
 import type { ErrorData } from '../core/errors.ts';
 import { chooseDriver } from '../drivers/registry.ts';
+import type { Network } from '../model/network.ts';
 import type { HostRoute } from '../model/subnet.ts';
 import { loadConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -65,15 +66,18 @@ function problemsOf(error: unknown): readonly ConfigProblem[] {
 }
 
 /** What of a configuration cannot be started here. */
-export function warningsOf({ networks, unusable }: Config): readonly string[] {
-  return [...networks.values()].flatMap((network) => {
-    const problem = unusable.get(network.name);
-    if (problem !== undefined) return [problem.message];
-    try {
-      chooseDriver(network);
-      return [];
-    } catch (error) {
-      return [(error as Error).message];
-    }
-  });
+export const warningsOf = (config: Config): readonly string[] =>
+  [...config.networks.values()].flatMap((network) => startProblem(network, config) ?? []);
+
+/** Why a network cannot be started here, or null. */
+export function startProblem(network: Network, { unusable }: Pick<Config, 'unusable'>): string | null {
+  const problem = unusable.get(network.name);
+  if (problem !== undefined) return problem.message;
+  try {
+    chooseDriver(network);
+    return null;
+  } catch (error) {
+    const { message, hint } = toErrorData(error);
+    return hint === undefined ? message : `${message}; ${hint}`;
+  }
 }

@@ -64,6 +64,17 @@ networks:
     assert.equal((await daemon.client.call('listForwards', { query: { network: 'new' } })).length, 1);
   });
 
+  test('that cannot run here is kept, and that is said at once', async () => {
+    await using daemon = await TestDaemon.start(FILE);
+    const body = { name: 'lan', config: { mode: 'routed', subnet: '10.80.0.0/24' } } as const;
+    const { warnings } = await daemon.client.call('createNetwork', { body });
+    assert.deepEqual(warnings.length, 1);
+    assert.match(
+      warnings[0]!,
+      /^it is kept, and cannot be started here: network "lan": mode routed needs .*; use mode /,
+    );
+  });
+
   test('answers where it is, and its version', async () => {
     await using daemon = await TestDaemon.start(FILE);
     const made = await daemon.client.callTagged('createNetwork', { body: { name: 'new', config: { mode: 'shared' } } });

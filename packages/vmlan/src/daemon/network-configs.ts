@@ -25,6 +25,7 @@ import { IMPLICIT_NETWORKS } from '../model/defaults.ts';
 import { closedDestinations } from '../model/resolve.ts';
 import type { NetworkInput, ReservationInput } from '../model/schema.ts';
 import type { Config } from './config.ts';
+import { startProblem } from './config-check.ts';
 import { checkAgainstLive } from './config-checks.ts';
 import {
   EMPTY_FILE,
@@ -306,6 +307,10 @@ export class NetworkConfigs {
         if (subject !== null) throw error;
         warnings.push((error as Error).message);
       }
+    }
+    for (const name of [...added, ...changed]) {
+      const problem = startProblem(after.networks.get(name)!, after);
+      if (problem !== null) warnings.push(`it is kept, and cannot be started here: ${problem}`);
     }
     if (subject !== null && text !== before.text) {
       warnings.push(`${this.#context.configuration.file} was edited by hand: what it says holds now, too`);

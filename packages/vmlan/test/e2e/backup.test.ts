@@ -50,8 +50,12 @@ describe('a backup', () => {
   test('replaces a file, also through a link, and nothing else', async () => {
     const link = join(one.folder, 'link.json');
     const target = join(one.folder, 'target.json');
-    writeFileSync(target, 'old', { mode: 0o644 });
+    writeFileSync(target, CONFIG);
     symlinkSync(target, link);
+    const refused = await one.run(['backup', link]);
+    assert.deepEqual([refused.code, /link\.json is there, and is no backup\nhint: /.test(refused.stderr)], [4, true]);
+    assert.equal(readFileSync(target, 'utf8'), CONFIG);
+    writeFileSync(target, readFileSync(file).subarray(0, 300), { mode: 0o644 }); // a backup, though half of one
     await one.ok('backup', link);
     assert.ok(lstatSync(link).isSymbolicLink());
     assert.deepEqual(content(target), content(file));

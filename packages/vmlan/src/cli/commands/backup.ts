@@ -13,6 +13,8 @@ import { fileError } from '../file-error.ts';
 
 const STDOUT = '-';
 const FILE_MODE = 0o600;
+/** Enough for the first keys of a backup. */
+const HEAD_BYTES = 256;
 
 export const define: DefineCommand = (command, context) => {
   command
@@ -27,7 +29,7 @@ export const define: DefineCommand = (command, context) => {
       for (const warning of backup.content.warnings) context.output.warn(warning);
       if (name === STDOUT) return context.output.write(text);
       const file = name ?? `vmlan-${compactTime(backup.takenMs)}.json`;
-      await writeTo(file, text);
+      await writeTo(file, text, backup.format);
       const { guests, forwards, records, shapes } = backup.content;
       const counts = {
         guests: guests.length,
@@ -67,14 +69,30 @@ export const countsText = (counts: Readonly<Record<string, number>>): string =>
 
 const compactTime = (ms: number): string => new Date(ms).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 
-async function writeTo(file: string, text: string): Promise<void> {
+async function writeTo(file: string, text: string, format: string): Promise<void> {
+  const found = await stat(file).catch(() => null);
+  if (found?.isFile() === true && found.size > 0 && !(await isBackup(file, format))) {
+    throw new VmlanError('conflict', `${file} is there, and is no backup`, {
+      hint: 'choose another name, or remove the file first',
+    });
+  }
   try {
-    const found = await stat(file).catch(() => null);
     // A pipe or a device is written to; in the place of it there would be a file.
     if (found !== null && !found.isFile()) await writeFile(file, text);
     else await replaceFile(found === null ? file : await realpath(file), text);
   } catch (cause) {
     throw fileError(file, 'written', cause);
+  }
+}
+
+/** As far as its first lines tell; one that cannot be read is taken for none. */
+async function isBackup(file: string, format: string): Promise<boolean> {
+  try {
+    await using handle = await open(file);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.toString('utf8', 0, bytesRead).includes(JSON.stringify(format));
+  } catch {
+    return false;
   }
 }
 
