@@ -8,7 +8,15 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { argvOf, HeldConnections, killed, killedAfter, processesOf, startDaemon } from '../support/faults.ts';
+import {
+  FAULTY_LAB,
+  argvOf,
+  HeldConnections,
+  killed,
+  killedAfter,
+  processesOf,
+  startDaemon,
+} from '../support/faults.ts';
 import { until } from '../support/deadline.ts';
 import { LONG, needsRoot } from '../support/needs.ts';
 import { INTERNET } from '../support/netns.ts';
@@ -16,15 +24,6 @@ import { client, serve } from '../support/peers.ts';
 import type { Process } from '../support/process.ts';
 import { World } from './world.ts';
 
-const CONFIG = `
-networks:
-  lab:
-    mode: user-v2
-    subnet: 10.88.0.0/24
-    subnet6: off
-    autostart: true
-    forwards: [{ host: 18080, guest: web:80 }]
-`;
 const CONNECTIONS = 100;
 const DEATHS = LONG ? 1000 : 100;
 const DEATHS_AT_START = LONG ? 200 : 10;
@@ -64,7 +63,7 @@ async function recordsUntilGone(world: World, daemon: Process, name: string): Pr
 describe('a daemon that is killed', () => {
   test('is missed by none of 100 busy connections, and the next one loses nothing', async (t) => {
     if (!needsRoot(t)) return;
-    await using world = await World.create({ config: CONFIG });
+    await using world = await World.create({ config: FAULTY_LAB });
     await using _echo = await serve(world.lab.internet, [{ kind: 'tcp-echo', port: ECHO.port }]);
     const web = await world.namespaceGuest('web', { network: 'lab', configure: true, ip: '10.88.0.77' });
     await using _server = await serve(web, [{ kind: 'http', port: 80, name: 'web' }]);
@@ -86,7 +85,7 @@ describe('a daemon that is killed', () => {
 
   test(`${DEATHS} times in a row, at any moment of its life, loses nothing that it confirmed`, async (t) => {
     if (!needsRoot(t)) return;
-    await using world = await World.create({ config: CONFIG });
+    await using world = await World.create({ config: FAULTY_LAB });
     await using _echo = await serve(world.lab.internet, [{ kind: 'tcp-echo', port: ECHO.port }]);
     const web = await world.namespaceGuest('web', { network: 'lab', configure: true });
     await using held = await HeldConnections.open(web, { ...ECHO, count: CONNECTIONS, pauseMs: 100 });
@@ -123,7 +122,7 @@ describe('a daemon that is killed', () => {
 
   test(`${DEATHS_AT_START} times while it starts its network leaves one network, and no litter`, async (t) => {
     if (!needsRoot(t)) return;
-    await using world = await World.create({ config: CONFIG });
+    await using world = await World.create({ config: FAULTY_LAB });
     const argv = argvOf((await world.vmlan.status()).pid);
     for (let i = 0; i < DEATHS_AT_START; i++) {
       await world.vmlan.ok('down');

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parseLeases } from '../../src/drivers/userspace/lease-file.ts';
 import { until } from '../support/deadline.ts';
-import { HeldConnections } from '../support/faults.ts';
+import { FAULTY_LAB, HeldConnections } from '../support/faults.ts';
 import { missing } from '../support/needs.ts';
 import { asUser, INTERNET, type Namespace } from '../support/netns.ts';
 import { client, serve } from '../support/peers.ts';
@@ -18,15 +18,6 @@ import { output, type Process } from '../support/process.ts';
 import { Station } from '../support/station.ts';
 import { World } from './world.ts';
 
-const CONFIG = `
-networks:
-  lab:
-    mode: user-v2
-    subnet: 10.88.0.0/24
-    subnet6: off
-    autostart: true
-    forwards: [{ host: 18080, guest: web:80 }]
-`;
 const FEW = 200;
 const MANY = 400;
 const HELD = 20;
@@ -82,7 +73,7 @@ async function answersThroughForward(world: World): Promise<boolean> {
 
 describe('few descriptors', { skip: missing('ip', 'dnsmasq', 'prlimit', 'setpriv') }, () => {
   test('guests cannot use up what the process needs for itself', async () => {
-    await using world = await World.create({ config: CONFIG });
+    await using world = await World.create({ config: FAULTY_LAB });
     await using _echo = await serve(world.lab.internet, [{ kind: 'tcp-echo', port: ECHO.port }]);
     // Processes inherit the limit of their daemon.
     await limit((await world.vmlan.status()).pid, FEW);
@@ -111,7 +102,7 @@ describe('few descriptors', { skip: missing('ip', 'dnsmasq', 'prlimit', 'setpriv
   });
 
   test('a limit that is lowered while it runs takes nothing from whom it has', async () => {
-    await using world = await World.create({ config: CONFIG });
+    await using world = await World.create({ config: FAULTY_LAB });
     await using _echo = await serve(world.lab.internet, [{ kind: 'tcp-echo', port: ECHO.port }]);
     const web = await world.namespaceGuest('web', { network: 'lab', configure: true });
     await using _server = await serve(web, [{ kind: 'http', port: 80, name: 'web' }]);

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import { Client } from '../../src/client/client.ts';
 import { until } from '../support/deadline.ts';
-import { HeldConnections, killed, processesOf } from '../support/faults.ts';
+import { FAULTY_LAB, HeldConnections, killed, processesOf } from '../support/faults.ts';
 import { needs, needsRoot } from '../support/needs.ts';
 import { INTERNET } from '../support/netns.ts';
 import { client, serve } from '../support/peers.ts';
@@ -18,15 +18,7 @@ import { reach, tcp } from '../support/reach.ts';
 import { Station } from '../support/station.ts';
 import { World } from './world.ts';
 
-const CONFIG = `
-networks:
-  lab:
-    mode: user-v2
-    subnet: 10.88.0.0/24
-    subnet6: off
-    autostart: true
-    forwards: [{ host: 18080, guest: web:80 }]
-  other: { mode: user-v2, subnet: 10.89.0.0/24, autostart: true }
+const CONFIG = `${FAULTY_LAB}  other: { mode: user-v2, subnet: 10.89.0.0/24, autostart: true }
 `;
 const BACK_WITHIN_MS = 2000;
 const HALT_MS = 6000;

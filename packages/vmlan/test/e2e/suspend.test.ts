@@ -9,21 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import type { EventView } from '../../src/model/api.ts';
 import { until } from '../support/deadline.ts';
-import { HeldConnections, processesOf } from '../support/faults.ts';
+import { FAULTY_LAB, HeldConnections, processesOf } from '../support/faults.ts';
 import { missing } from '../support/needs.ts';
 import { INTERNET } from '../support/netns.ts';
 import { client, serve } from '../support/peers.ts';
 import { World } from './world.ts';
 
-const CONFIG = `
-networks:
-  lab:
-    mode: user-v2
-    subnet: 10.88.0.0/24
-    subnet6: off
-    autostart: true
-    dhcp: { leaseTime: 5m }
-    forwards: [{ host: 18080, guest: web:80 }]
+const CONFIG = `${FAULTY_LAB}    dhcp: { leaseTime: 5m }
   other: { mode: user-v2, subnet: 10.89.0.0/24, autostart: true }
 `;
 const HALT_MS = 60_000;

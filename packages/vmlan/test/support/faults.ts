@@ -15,6 +15,17 @@ import type { Tally, Target } from './peer-clients.ts';
 import { Process } from './process.ts';
 import type { Vmlan } from './vmlan.ts';
 
+/** A network with a forward to the guest `web`; more keys of it, and more networks, may follow. */
+export const FAULTY_LAB = `
+networks:
+  lab:
+    mode: user-v2
+    subnet: 10.88.0.0/24
+    subnet6: off
+    autostart: true
+    forwards: [{ host: 18080, guest: web:80 }]
+`;
+
 const alive = (pid: number): boolean => isRunning({ pid, startTime: '' }) && !readStat(pid).includes(') Z ');
 
 function readStat(pid: number): string {
