@@ -386,11 +386,11 @@ test('events that are remembered come without waiting for more', async () => {
 
 const MARKER = 'the stream is open';
 
-/** Resolves once the stream of events is open; `take` gives the next ones. */
+/** Resolves once the stream of events is open, as a notice shows that always is told; `take` gives the next ones. */
 async function openEvents(daemon: TestDaemon): Promise<{ take(count: number): Promise<readonly EventView[]> }> {
   const controller = new AbortController();
   const stream = daemon.client.events({}, controller.signal);
-  const marking = setInterval(() => daemon.driver.emit('cut', { kind: 'warnings', warnings: [MARKER] }), 5);
+  const marking = setInterval(() => daemon.driver.emit('cut', { kind: 'notice', message: MARKER }), 5);
   await stream.next();
   clearInterval(marking);
   return {
