@@ -87,12 +87,13 @@ async function writeTo(file: string, text: string, format: string): Promise<void
 
 /** As far as its first lines tell; one that cannot be read is taken for none. */
 async function isBackup(file: string, format: string): Promise<boolean> {
+  const handle = await open(file).catch(() => null);
+  if (handle === null) return false;
   try {
-    await using handle = await open(file);
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
     return buffer.toString('utf8', 0, bytesRead).includes(JSON.stringify(format));
-  } catch {
-    return false;
+  } finally {
+    await handle.close();
   }
 }
 
