@@ -19,6 +19,8 @@ interface Entry {
   readonly load: () => Promise<{ readonly define: DefineCommand }>;
 }
 
+const HELP_SUMMARY = 'explain a command';
+
 const COMMANDS: readonly Entry[] = [
   { name: 'up', summary: 'start the daemon and its networks', load: () => import('./commands/up.ts') },
   { name: 'down', summary: 'stop the daemon and its networks', load: () => import('./commands/down.ts') },
@@ -98,7 +100,7 @@ const COMMANDS: readonly Entry[] = [
     summary: 'show the versions of the command line and the daemon',
     load: () => import('./commands/version.ts'),
   },
-  { name: 'help', summary: 'explain a command', load: () => import('./commands/help.ts') },
+  { name: 'help', summary: HELP_SUMMARY, load: () => import('./commands/help.ts') },
   { name: '__complete', summary: 'suggest words', hidden: true, load: () => import('./commands/complete.ts') },
 ];
 
@@ -149,6 +151,7 @@ export function createProgram(io: Io, version: string): Program {
     defined.add(command);
     const module = await entry.load();
     module.define(command, context);
+    if (command.commands.length > 0) command.helpCommand('help [command]', HELP_SUMMARY);
   };
   root.hook('preSubcommand', async (_root, command) => define(command));
   return { root, context, define };
