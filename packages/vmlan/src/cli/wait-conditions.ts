@@ -71,9 +71,11 @@ const SIMPLE: Readonly<Record<string, Condition['look']>> = {
       address6.find((address) => !address.startsWith('fe80:')),
     ),
   dns: async (client, subject) => {
-    const keys = new Set((await nicsOf(client, subject)).map(({ key }) => key));
+    const nics = await nicsOf(client, subject);
     const records = await client.call('listRecords', { query: { network: subject.network } });
-    const own = records.find(({ id, origin }) => origin === 'guest' && keys.has(id.split(' ')[0]!));
+    const own = records.find(
+      ({ id, origin }) => origin === 'guest' && nics.some(({ key }) => id.startsWith(`${key}/`)),
+    );
     return own === undefined ? no('has no name in DNS') : yes(own.network, own.value);
   },
   running: async (client, { name }) => {
